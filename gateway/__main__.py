@@ -1,0 +1,22 @@
+"""`python -m gateway`: the gateway of distributed mode."""
+
+from gateway.main import create_app, serve
+from gateway.settings import GatewaySettings
+from shared.settings import load_settings
+from shared.telemetry.logging import configure_logging
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    settings = load_settings(GatewaySettings)
+    if not settings.kafka_enabled or not settings.redis_enabled:
+        raise SystemExit(
+            "configuration error: python -m gateway hands jobs to Kafka and finds results in Redis: set "
+            "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
+        )
+    configure_logging("gateway", settings.llm_log_level, is_debug=settings.llm_debug)
+    serve(settings, create_app(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What the routes share, made once by the lifespan."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from gateway.ports import JobQueue
+from gateway.preferences import WaitLimits
+from gateway.service import JobService
+from gateway.settings import GatewaySettings
+from gateway.stats import Stats
+from shared.domain.job import ModelDefaults
+from shared.ports import ResultStore
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """The world outside, as `connect` hands it over."""
+
+    store: ResultStore
+    queue: JobQueue
+    mode: str
+    """How jobs travel: "one process" or "distributed"."""
+    accepts_caller_keys: bool
+    """Whether a caller's key can reach the provider call without travelling in the clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """One gateway process."""
+
+    settings: GatewaySettings
+    adapters: Adapters
+    service: JobService
+    defaults: ModelDefaults
+    wait_limits: WaitLimits
+    stats: Stats
+
+
+def app_state(request: Request) -> AppState:
+    """The state that the lifespan put on the app."""
+    state: AppState = request.app.state.gateway
+    return state

@@ -1,0 +1,91 @@
+"""Every error a user can see, and its HTTP status: one table."""
+
+import math
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from shared.domain.errors import ErrorCode, JobError
+
+STATUS_OF_CODE: dict[ErrorCode, int] = {
+    ErrorCode.INVALID_JSON: 400,
+    ErrorCode.INVALID_FIELD: 400,
+    ErrorCode.UNKNOWN_FIELD: 400,
+    ErrorCode.MISSING_FIELD: 400,
+    ErrorCode.INVALID_API_KEY: 400,
+    ErrorCode.API_KEY_NOT_ACCEPTED: 400,
+    ErrorCode.MISSING_API_KEY: 400,
+    ErrorCode.UNSUPPORTED_MODEL: 400,
+    ErrorCode.REQUEST_ID_MISMATCH: 400,
+    ErrorCode.UNSUPPORTED_SCHEMA: 400,
+    ErrorCode.UPSTREAM_REJECTED: 400,
+    ErrorCode.CONTEXT_TOO_LONG: 400,
+    ErrorCode.CONTENT_POLICY: 400,
+    ErrorCode.UPSTREAM_AUTHENTICATION: 401,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.DUPLICATE_REQUEST_ID: 409,
+    ErrorCode.REQUEST_IN_PROGRESS: 409,
+    ErrorCode.DEADLINE_EXCEEDED: 409,
+    ErrorCode.BODY_TOO_LARGE: 413,
+    ErrorCode.UPSTREAM_RATE_LIMITED: 429,
+    ErrorCode.UPSTREAM_QUOTA_EXCEEDED: 429,
+    ErrorCode.INTERNAL_ERROR: 500,
+    ErrorCode.TOO_MANY_RUNS: 500,
+    ErrorCode.QUEUE_FULL: 503,
+    ErrorCode.QUEUE_UNAVAILABLE: 503,
+    ErrorCode.STORE_UNAVAILABLE: 503,
+    ErrorCode.UPSTREAM_UNAVAILABLE: 503,
+    ErrorCode.UPSTREAM_TIMEOUT: 503,
+    ErrorCode.UPSTREAM_INVALID_RESPONSE: 503,
+    ErrorCode.UNKNOWN_OUTCOME: 503,
+}
+
+_RETRY_AFTER_SECONDS = 2.0
+_MUST_NOT_RETRY = frozenset({ErrorCode.DUPLICATE_REQUEST_ID, ErrorCode.DEADLINE_EXCEEDED})
+
+
+def error_body(
+    error: JobError, request_id: str | None, trace_id: str, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The seed's error body."""
+    return {
+        "success": False,
+        "request_id": request_id,
+        **(extra or {}),
+        "error": {**error.model_dump(mode="json"), "trace_id": trace_id},
+        "timestamp": rfc3339(datetime.now(UTC)),
+    }
+
+
+def error_response(
+    error: JobError, request_id: str | None, trace_id: str, extra: dict[str, Any] | None = None
+) -> Response:
+    """The answer to a request that failed."""
+    status = STATUS_OF_CODE[error.error_code]
+    response = json_response(error_body(error, request_id, trace_id, extra), status)
+    if status in (429, 503):
+        response.headers["Retry-After"] = str(_retry_after_seconds(error))
+    if error.error_code in _MUST_NOT_RETRY:
+        response.headers["x-should-retry"] = "false"
+    return response
+
+
+def json_response(body: dict[str, Any], status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def rfc3339(instant: datetime) -> str:
+    """UTC with milliseconds."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _retry_after_seconds(error: JobError) -> int:
+    """What the provider said, or a guess; with jitter, so that callers do not come back as one."""
+    told = (error.details or {}).get("retry_after_seconds")
+    seconds = float(told) if isinstance(told, int | float) else _RETRY_AFTER_SECONDS
+    return max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))  # noqa: S311

@@ -1,0 +1,163 @@
+"""The gateway wired: settings to adapters to service to routes."""
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from loguru import logger
+from starlette.exceptions import HTTPException
+
+from gateway.app_state import Adapters, AppState, app_state
+from gateway.error_responses import error_response
+from gateway.middleware import RequestBoundary
+from gateway.ports import QueueUnavailable
+from gateway.preferences import WaitLimits
+from gateway.queue.kafka_job_queue import KafkaJobQueue
+from gateway.routes import health, invoke, results, stats
+from gateway.service import JobService, RequestRefused
+from gateway.settings import GatewaySettings
+from gateway.stats import Stats
+from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_topics import ensure_topics
+from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
+from shared.ports import StoreUnavailable
+
+_GRACEFUL_SECONDS = 30
+
+Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
+
+
+@asynccontextmanager
+async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
+    """The adapters of distributed mode: Redis and Kafka."""
+    await ensure_topics(
+        settings.kafka_bootstrap_servers,
+        [settings.kafka_request_topic],
+        partitions=settings.kafka_request_partitions,
+        replication_factor=settings.kafka_replication_factor,
+    )
+    async with (
+        connect_redis_result_store(
+            settings.redis_url.get_secret_value(),
+            max_connections=settings.redis_max_connections,
+            retention=settings.retention(),
+        ) as store,
+        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+    ):
+        queue = KafkaJobQueue(producer, settings.kafka_request_topic, f"/{settings.llm_app_name}/gateway")
+        yield Adapters(store, queue, mode="distributed", accepts_caller_keys=False)
+
+
+def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI:
+    """The ASGI app; nothing connects before its lifespan begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _explained(connect(settings)) as adapters:
+            service = JobService(adapters.store, adapters.queue, max_waiters=settings.llm_max_waiters)
+            limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
+            app.state.gateway = AppState(
+                settings, adapters, service, settings.model_defaults(), limits, Stats()
+            )
+            yield
+
+    app = FastAPI(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
+    for router in (invoke.router, results.router, health.router, stats.router):
+        app.include_router(router)
+    _handle_errors(app)
+    app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)
+    return app
+
+
+@asynccontextmanager
+async def _explained(connecting: AbstractAsyncContextManager[Adapters]) -> AsyncIterator[Adapters]:
+    """A start that fails says why in one line."""
+    try:
+        async with connecting as adapters:
+            yield adapters
+    except Exception as fault:
+        logger.bind(fault=f"{type(fault).__name__}: {fault}").error("gateway_failed")
+        raise
+
+
+def _handle_errors(app: FastAPI) -> None:
+    @app.exception_handler(InvalidRequest)
+    async def invalid(request: Request, fault: InvalidRequest) -> Response:
+        return _refuse(request, fault.error, fault.request_id)
+
+    @app.exception_handler(RequestRefused)
+    async def refused(request: Request, fault: RequestRefused) -> Response:
+        return _refuse(request, fault.error, request.state.request_id)
+
+    @app.exception_handler(QueueUnavailable)
+    async def no_queue(request: Request, fault: QueueUnavailable) -> Response:
+        code = ErrorCode.QUEUE_FULL if fault.is_full else ErrorCode.QUEUE_UNAVAILABLE
+        return _refuse(
+            request, job_error(code, f"The job was not accepted: {fault}"), request.state.request_id
+        )
+
+    @app.exception_handler(StoreUnavailable)
+    async def no_store(request: Request, fault: StoreUnavailable) -> Response:
+        logger.bind(trace_id=request.state.trace_id, fault=str(fault)).error("result_store_unavailable")
+        error = job_error(
+            ErrorCode.STORE_UNAVAILABLE, "The result store does not answer; nothing was accepted"
+        )
+        return _refuse(request, error, None)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, fault: HTTPException) -> Response:
+        is_unknown = fault.status_code == 404  # noqa: PLR2004
+        code = ErrorCode.NOT_FOUND if is_unknown else ErrorCode.METHOD_NOT_ALLOWED
+        return _refuse(request, job_error(code, f"{request.method} {request.url.path}: {fault.detail}"), None)
+
+    @app.exception_handler(RequestValidationError)
+    async def stock(request: Request, _: RequestValidationError) -> Response:
+        # FastAPI's own answer would echo the input. No route declares a parameter that could fail.
+        error = job_error(ErrorCode.INVALID_FIELD, "The request is invalid")
+        return _refuse(request, error, None)
+
+
+def _refuse(request: Request, error: JobError, request_id: str | None) -> Response:
+    app_state(request).stats.count_refusal(error.error_code)
+    return error_response(error, request_id, request.state.trace_id)
+
+
+class GatewayServer(uvicorn.Server):
+    """Uvicorn that says where it listens, and answers held waits as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        state: AppState = self._app.state.gateway
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        logger.bind(url=f"http://{host}:{port}", mode=state.adapters.mode).info("gateway_ready")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state: AppState = self._app.state.gateway
+        state.service.drain()
+        await super().shutdown(sockets)
+
+
+def serve(settings: GatewaySettings, app: FastAPI) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    # What the client library says while a broker is away, our own lines say once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    config = uvicorn.Config(
+        app,
+        host=settings.llm_host,
+        port=settings.llm_port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="critical",
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+    )
+    GatewayServer(config, app).run()

@@ -1,0 +1,122 @@
+"""What every request passes: trace id, body limit, one log line, and no traceback for the caller.
+
+Pure ASGI, because Starlette's `BaseHTTPMiddleware` hides that a client has left.
+"""
+
+import secrets
+import time
+
+from loguru import logger
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.error_responses import error_response
+from shared.domain.errors import ErrorCode, JobError, job_error
+
+_QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+
+
+class BodyTooLarge(Exception):
+    """More bytes came than `LLM_MAX_BODY_BYTES`."""
+
+
+class RequestBoundary:
+    """The outermost layer of the app."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, self._max_body_bytes)
+        await exchange.run(self._app)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._max_body_bytes = max_body_bytes
+        self._received_bytes = 0
+        self._status = 0
+        self._started_at = time.perf_counter()
+        self._trace_id = _trace_id(scope)
+        scope.setdefault("state", {})["trace_id"] = self._trace_id
+        scope["state"]["started_at"] = self._started_at
+
+    async def run(self, app: ASGIApp) -> None:
+        try:
+            self._count(_declared_bytes(self._scope))
+            self._received_bytes = 0
+            await app(self._scope, self.receive, self.send)
+        except BodyTooLarge:
+            await self._answer(_too_large(self._max_body_bytes))
+        except Exception:
+            logger.bind(trace_id=self._trace_id).exception("request_crashed")
+            await self._answer(
+                job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours; quote the trace_id to its operators")
+            )
+        finally:
+            self._log()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._count(len(message.get("body", b"")))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        await self._send(message)
+
+    def _count(self, received_bytes: int) -> None:
+        self._received_bytes += received_bytes
+        if self._received_bytes > self._max_body_bytes:
+            raise BodyTooLarge
+
+    async def _answer(self, error: JobError) -> None:
+        if self._status == 0:
+            await error_response(error, None, self._trace_id)(self._scope, self._receive, self.send)
+
+    def _log(self) -> None:
+        path = self._scope["path"]
+        if path not in _QUIET_PATHS:
+            duration_ms = round((time.perf_counter() - self._started_at) * 1000, 3)
+            logger.bind(
+                trace_id=self._trace_id,
+                request_id=self._scope["state"].get("request_id"),
+                method=self._scope["method"],
+                path=path,
+                status=self._status,
+                duration_ms=duration_ms,
+            ).info("request_answered")
+
+
+def _too_large(max_body_bytes: int) -> JobError:
+    return job_error(
+        ErrorCode.BODY_TOO_LARGE,
+        f"The body is larger than {max_body_bytes} bytes, which LLM_MAX_BODY_BYTES allows",
+        details={"max_body_bytes": max_body_bytes},
+    )
+
+
+def _declared_bytes(scope: Scope) -> int:
+    declared = _header(scope, b"content-length")
+    return int(declared) if declared.isdigit() else 0
+
+
+def _trace_id(scope: Scope) -> str:
+    """The caller's trace (W3C Trace Context), or a new one."""
+    parts = _header(scope, b"traceparent").split(b"-")
+    if len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set(b"0123456789abcdef"):  # noqa: PLR2004 - W3C
+        return parts[1].decode()
+    return secrets.token_hex(16)
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for key, value in scope["headers"] if key == name), b"")

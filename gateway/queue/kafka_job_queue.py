@@ -1,0 +1,46 @@
+"""Jobs as records on Kafka."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from gateway.ports import QueueUnavailable
+from shared.domain.job import Job
+from shared.wire import job_to_record
+
+_ENQUEUE_SECONDS = 10.0
+_HEALTH_SECONDS = 1.0
+
+
+class KafkaJobQueue:
+    """`JobQueue` whose acceptance is the acknowledgement of every in-sync replica."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        source: str,
+        *,
+        enqueue_seconds: float = _ENQUEUE_SECONDS,
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._source = source
+        self._enqueue_seconds = enqueue_seconds
+
+    async def enqueue(self, job: Job) -> None:
+        key, value, headers = job_to_record(job, self._source)
+        try:
+            async with asyncio.timeout(self._enqueue_seconds):
+                await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
+        except (KafkaError, TimeoutError) as fault:
+            raise QueueUnavailable(f"Kafka did not acknowledge the job: {type(fault).__name__}") from fault
+
+    async def is_available(self) -> bool:
+        try:
+            async with asyncio.timeout(_HEALTH_SECONDS):
+                await self._producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError, OSError):
+            return False
+        return True

@@ -1,0 +1,82 @@
+"""`POST /invoke` and `POST /submit`."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from gateway.app_state import AppState, app_state
+from gateway.preferences import Preferences, read_idempotency_key, read_preferences
+from gateway.routes.answers import answer, elapsed_ms
+from shared.domain.errors import ErrorCode, InvalidRequest, job_error
+from shared.domain.invoke_body import InvokeBody
+from shared.domain.job import Job, job_from_body
+from shared.domain.validation import parse_invoke_body
+
+router = APIRouter(tags=["jobs"])
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": InvokeBody.model_json_schema(),
+                "example": {"user_prompt": "What is the capital of France?"},
+            }
+        },
+    }
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The result"},
+    202: {"description": "Accepted, still running; `Location` says where the result will be"},
+    400: {"description": "Invalid; `error.field` and `error.details` say what is allowed"},
+    409: {"description": "The request id belongs to another request"},
+    413: {"description": "The body is too large"},
+    503: {"description": "Not accepted; try again after `Retry-After`"},
+}
+
+
+@router.post("/invoke", openapi_extra=_BODY, responses=_ANSWERS)
+async def invoke(request: Request) -> Response:
+    """Execute a request once and wait for its result."""
+    state = app_state(request)
+    preferences = read_preferences(
+        request.headers.get("prefer"), request.query_params.get("wait"), state.wait_limits
+    )
+    return await _submit(request, state, preferences)
+
+
+@router.post("/submit", openapi_extra=_BODY, responses=_ANSWERS)
+async def submit(request: Request) -> Response:
+    """Execute a request once; do not wait."""
+    state = app_state(request)
+    asked = read_preferences(request.headers.get("prefer"), "0", state.wait_limits)
+    return await _submit(request, state, asked)
+
+
+async def _submit(request: Request, state: AppState, preferences: Preferences) -> Response:
+    job = _job(request, await request.body(), state)
+    request.state.request_id = job.id.request_id
+    outcome = await state.service.submit(job, preferences.wait_seconds, is_strict=preferences.is_strict)
+    state.stats.count_outcome(outcome, elapsed_ms(request))
+    response = answer(request, outcome)
+    if preferences.applied:
+        response.headers["Preference-Applied"] = preferences.applied
+    return response
+
+
+def _job(request: Request, raw: bytes, state: AppState) -> Job:
+    body = parse_invoke_body(raw)
+    request_id = read_idempotency_key(request.headers.get("idempotency-key"), body.request_id)
+    if request_id != body.request_id:
+        body = body.model_copy(update={"request_id": request_id})
+    if body.openai_api_key is not None and not state.adapters.accepts_caller_keys:
+        raise InvalidRequest(_KEY_NOT_ACCEPTED, str(request_id) if request_id else None)
+    return job_from_body(body, state.defaults, traceparent=request.headers.get("traceparent"))
+
+
+_KEY_NOT_ACCEPTED = job_error(
+    ErrorCode.API_KEY_NOT_ACCEPTED,
+    "openai_api_key: a caller's key is not accepted in distributed mode, because it would travel over Kafka "
+    "in the clear; leave it out, and the workers use the service's own key",
+    field="openai_api_key",
+)

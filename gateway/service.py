@@ -1,0 +1,138 @@
+"""The straight line of a request: reserve, enqueue, wait."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from gateway.ports import JobQueue, QueueUnavailable
+from shared.domain.errors import ErrorCode, JobError, job_error
+from shared.domain.job import Job, JobId
+from shared.domain.result import Failed, Succeeded
+from shared.ports import Conflicting, Finished, JobClaims, Pending, Reserved, ResultWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The job has its result."""
+
+    result: Succeeded | Failed
+    is_replay: bool = False
+    """The result was there before this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job will have a result."""
+
+    job_id: JobId
+    status: Literal["queued", "running"]
+    expires_at: datetime
+    """When the id is forgotten if the job never ends."""
+
+
+class RequestRefused(Exception):
+    """The request conflicts with what is stored."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class JobService:
+    """What HTTP can do with jobs."""
+
+    def __init__(self, store: JobClaims, queue: JobQueue, *, max_waiters: int) -> None:
+        self._store = store
+        self._queue = queue
+        self._max_waiters = max_waiters
+        self._waits: set[asyncio.Timeout] = set()
+        self._is_draining = False
+
+    @property
+    def waiting(self) -> int:
+        """Waits held now."""
+        return len(self._waits)
+
+    async def submit(self, job: Job, wait_seconds: float, *, is_strict: bool = False) -> Answered | Accepted:
+        """Execute `job` once, whoever else asks for it, and wait for its result at most `wait_seconds`."""
+        claim = secrets.token_hex(16)
+        with self._store.watch(job.id) as watch:
+            reservation = await self._store.reserve(job.id, job.fingerprint, claim, job.deadline)
+            match reservation:
+                case Conflicting():
+                    raise RequestRefused(_DUPLICATE)
+                case Finished(result):
+                    return Answered(result, is_replay=True)
+                case Pending() if is_strict:
+                    raise RequestRefused(_IN_PROGRESS)
+                case Reserved():
+                    await self._enqueue_reserved(job, claim)
+            waited = await self._wait(watch, wait_seconds)
+            if waited is not None:
+                return Answered(waited)
+            return await self._accept(job, was_enqueued=isinstance(reservation, Reserved))
+
+    async def get(self, job_id: JobId, wait_seconds: float) -> Answered | Accepted | None:
+        """What is known of a job, after waiting for its result at most `wait_seconds`."""
+        with self._store.watch(job_id) as watch:
+            known = await self._store.get(job_id)
+            match known:
+                case Finished(result):
+                    return Answered(result, is_replay=True)
+                case Pending(status, expires_at):
+                    waited = await self._wait(watch, wait_seconds)
+                    return Answered(waited) if waited is not None else Accepted(job_id, status, expires_at)
+                case _:
+                    return None
+
+    def drain(self) -> None:
+        """End every wait now: the jobs go on, and another replica answers for them."""
+        self._is_draining = True
+        now = asyncio.get_running_loop().time()
+        for wait in list(self._waits):
+            wait.reschedule(now)
+
+    async def _enqueue_reserved(self, job: Job, claim: str) -> None:
+        try:
+            await self._queue.enqueue(job)
+        except QueueUnavailable:
+            await self._store.release(job.id, claim)
+            raise
+
+    async def _accept(self, job: Job, *, was_enqueued: bool) -> Answered | Accepted:
+        """Promise the job. One that never began may have been claimed by a gateway that died before it
+        could enqueue, so whoever joined such a job enqueues it again: a duplicate record does no harm."""
+        known = await self._store.get(job.id)
+        if isinstance(known, Finished):
+            return Answered(known.result)
+        status = known.status if known is not None else "queued"
+        if status == "queued" and not was_enqueued:
+            await self._queue.enqueue(job)
+        return Accepted(job.id, status, known.expires_at if known is not None else job.deadline)
+
+    async def _wait(self, watch: ResultWatch, wait_seconds: float) -> Succeeded | Failed | None:
+        if wait_seconds <= 0 or self._is_draining or len(self._waits) >= self._max_waiters:
+            return None
+        try:
+            async with asyncio.timeout(wait_seconds) as wait:
+                self._waits.add(wait)
+                try:
+                    return await watch.result()
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            return None
+
+
+_DUPLICATE = job_error(
+    ErrorCode.DUPLICATE_REQUEST_ID,
+    "request_id: this id was used with another body or another key; send a new id, or the same body",
+    field="request_id",
+)
+_IN_PROGRESS = job_error(
+    ErrorCode.REQUEST_IN_PROGRESS,
+    "request_id: the same request is still running, and Prefer: handling=strict asks not to join it",
+    field="request_id",
+)

@@ -1,0 +1,149 @@
+"""The whole service in one process: gateway and worker over a queue in memory. `python main.py`."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from gateway.app_state import Adapters
+from gateway.main import create_app, serve
+from gateway.queue.inprocess_job_queue import InProcessJobQueue
+from gateway.settings import GatewaySettings
+from shared.adapters.fallback_result_store import fall_back_to_memory
+from shared.adapters.file_event_sink import FileEventSink
+from shared.adapters.kafka_event_sink import connect_kafka_event_sink
+from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.domain.job import ANY_MODEL
+from shared.ports import EventSink, ResultStore
+from shared.settings import load_settings
+from shared.telemetry.logging import configure_logging
+from worker.inprocess_worker import work_in_process
+from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
+from worker.llm.openai_client import connect_openai_client
+from worker.llm.routing_client import RoutingClient
+from worker.main import connect_llm, connect_processor
+from worker.ports import LLMClient
+from worker.settings import WorkerSettings
+
+_DRAIN_SECONDS = 30.0
+
+
+class OneProcessSettings(GatewaySettings, WorkerSettings):
+    """Gateway and worker in one."""
+
+    def needs_local_model(self) -> bool:
+        return not self.openai_api_key.get_secret_value() and not self.openai_base_url
+
+
+@asynccontextmanager
+async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
+    """The adapters of one process, with its worker running behind the queue."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_connect_store(settings))
+        events = await stack.enter_async_context(_connect_events(settings))
+        llm = await stack.enter_async_context(_connect_llm(settings))
+        processor = await stack.enter_async_context(connect_processor(settings, store, events, llm))
+        queue = InProcessJobQueue()
+        await stack.enter_async_context(
+            work_in_process(
+                queue.next,
+                processor,
+                concurrency=settings.worker_concurrency,
+                drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
+            )
+        )
+        yield Adapters(store, queue, mode="one process", accepts_caller_keys=True)
+
+
+@asynccontextmanager
+async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[ResultStore]:
+    memory = MemoryResultStore(settings.retention())
+    if not settings.redis_enabled:
+        yield memory
+        return
+    async with (
+        connect_redis_result_store(
+            settings.redis_url.get_secret_value(),
+            max_connections=settings.redis_max_connections,
+            retention=settings.retention(),
+            queue_dies_with_process=True,
+        ) as redis,
+        fall_back_to_memory(redis, memory) as store,
+    ):
+        yield store
+
+
+@asynccontextmanager
+async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSink]:
+    file = FileEventSink(Path(settings.llm_log_file))
+    if not settings.kafka_enabled:
+        yield file
+        return
+    async with (
+        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+        connect_kafka_event_sink(
+            producer,
+            metrics_topic=settings.kafka_metrics_topic,
+            error_topic=settings.kafka_error_topic,
+            fallback=file,
+        ) as sink,
+    ):
+        yield sink
+
+
+@asynccontextmanager
+async def _connect_llm(settings: OneProcessSettings) -> AsyncIterator[LLMClient]:
+    async with connect_llm(settings) as provider:
+        if not settings.needs_local_model():
+            yield provider
+            return
+        async with (
+            local_model_server() as base_url,
+            connect_openai_client(
+                base_url,
+                None,
+                connect_timeout_seconds=settings.worker_connect_timeout_seconds,
+                read_timeout_seconds=settings.worker_read_timeout_seconds,
+            ) as local,
+        ):
+            yield RoutingClient({LOCAL_MODEL: local}, provider)
+
+
+def _with_local_model(settings: OneProcessSettings) -> OneProcessSettings:
+    """With no key and no server, the local model is the default one."""
+    if not is_installed():
+        raise SystemExit(
+            "configuration error: there is no OPENAI_API_KEY and no OPENAI_BASE_URL, and the local model is "
+            "not installed: set one of them, or run make setup"
+        )
+    supported = settings.llm_supported_models
+    return settings.model_copy(
+        update={
+            "llm_default_model": LOCAL_MODEL,
+            "llm_supported_models": supported if ANY_MODEL in supported else (LOCAL_MODEL, *supported),
+        }
+    )
+
+
+def main() -> None:
+    """Read the settings, say what will answer, and serve."""
+    settings = load_settings(OneProcessSettings)
+    configure_logging("llm-microservice", settings.llm_log_level, is_debug=settings.llm_debug)
+    if settings.needs_local_model():
+        settings = _with_local_model(settings)
+        sys.stdout.write(
+            f"No OPENAI_API_KEY and no OPENAI_BASE_URL: the small local model {LOCAL_MODEL} answers.\n"
+        )
+    sys.stdout.write(
+        "Jobs wait in memory and do not outlive this process.\nTry:\n\n"
+        f"  curl -X POST localhost:{settings.llm_port}/invoke -H 'content-type: application/json' "
+        """-d '{"user_prompt":"What is the capital of France?"}'\n\n"""
+    )
+    sys.stdout.flush()
+    serve(settings, create_app(settings, lambda _: connect(settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Facts as JSON lines in a file: where Kafka is disabled or away."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+from loguru import logger
+
+from shared.domain.events import Event
+
+
+class FileEventSink:
+    """`EventSink` that appends to a file. A disk that is full or read-only costs the facts, never a job."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_broken = False
+
+    def emit(self, event: Event) -> None:
+        self.write(encode_event(event))
+
+    def write(self, line: bytes) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(line + b"\n")
+        except OSError as fault:
+            if not self._is_broken:
+                logger.error("event_file_unwritable", path=str(self._path), fault=str(fault))
+            self._is_broken = True
+        else:
+            self._is_broken = False
+
+
+def encode_event(event: Event) -> bytes:
+    """One JSON object; times in RFC 3339 UTC."""
+    return orjson.dumps(asdict(event), option=orjson.OPT_UTC_Z)

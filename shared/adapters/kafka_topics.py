@@ -1,0 +1,59 @@
+"""The topics, made at start if they are missing."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from loguru import logger
+
+_RETRY_SECONDS = 1.0
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+
+
+async def ensure_topics(
+    bootstrap_servers: str,
+    topics: Iterable[str],
+    *,
+    partitions: int,
+    replication_factor: int,
+    patience_seconds: float = 60.0,
+) -> None:
+    """Create each topic unless it exists; an existing one keeps its partitions.
+
+    A broker that is not up yet is waited for; after `patience_seconds` its `KafkaError` is raised.
+    """
+    wanted = [
+        NewTopic(
+            name, partitions, replication_factor, topic_configs={"max.message.bytes": str(MAX_RECORD_BYTES)}
+        )
+        for name in topics
+    ]
+    give_up_at = time.monotonic() + patience_seconds
+    while True:
+        try:
+            await _create(bootstrap_servers, wanted)
+        except KafkaError as fault:
+            if time.monotonic() > give_up_at or not fault.retriable:
+                raise
+            logger.bind(brokers=bootstrap_servers, fault=type(fault).__name__).warning("kafka_not_ready")
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+async def _create(bootstrap_servers: str, topics: list[NewTopic]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        await admin.start()
+        response = await admin.create_topics(topics)
+        for name, code, *_ in response.topic_errors:
+            _raise_unless_exists(name, for_code(code))
+    finally:
+        await admin.close()
+
+
+def _raise_unless_exists(topic: str, error: type[KafkaError]) -> None:
+    if error.errno not in (0, TopicAlreadyExistsError.errno):
+        raise error(f"cannot create topic {topic}")

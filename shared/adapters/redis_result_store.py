@@ -1,0 +1,249 @@
+"""The result store on Redis or Valkey: one hash a job, one Lua script a step.
+
+Every step is atomic, and repeating it after a lost reply gives the same answer.
+"""
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from shared.adapters.result_watches import ResultWatches, Watch
+from shared.domain.job import JobId
+from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
+from shared.ports import Begun, Conflicting, Finished, Held, Pending, Reserved, Run, StoreUnavailable
+
+_SCRIPTS = Path(__file__).parent / "redis_scripts"
+_SWEEP_SECONDS = 1.0
+_RECONNECT_SECONDS = 0.5
+_FAULTS = (RedisError, OSError, TimeoutError)
+
+
+@asynccontextmanager
+async def connect_redis_result_store(
+    url: str,
+    *,
+    max_connections: int,
+    retention: timedelta,
+    queue_dies_with_process: bool = False,
+    timeout_seconds: float = 2.0,
+) -> AsyncIterator["RedisResultStore"]:
+    """A store with its notification reader running.
+
+    `queue_dies_with_process`: jobs that another process queued and never ran may be claimed anew.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=timeout_seconds,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        # Every script may be repeated, so one retry on a fresh connection covers an idle one that was closed.
+        retry=Retry(NoBackoff(), 1),
+    )
+    listener = Redis.from_url(
+        url, socket_timeout=None, socket_connect_timeout=timeout_seconds, socket_keepalive=True
+    )
+    client = Redis(connection_pool=pool)
+    store = RedisResultStore(client, retention, queue_dies_with_process=queue_dies_with_process)
+    tasks = [asyncio.create_task(store.listen_forever(listener)), asyncio.create_task(store.sweep_forever())]
+    try:
+        yield store
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await listener.aclose()
+        await client.aclose()
+        await pool.disconnect()
+
+
+class RedisResultStore:
+    """`ResultStore` over one Redis."""
+
+    def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
+        self._client = client
+        self._retention = retention
+        self._replica = secrets.token_hex(8)
+        self._channel = f"llm:results:{self._replica}"
+        self._own_claims = f"{self._replica}:" if queue_dies_with_process else ""
+        self._watches = ResultWatches()
+        self._reserve = self._script("reserve")
+        self._release = self._script("release")
+        self._look = self._script("look")
+        self._begin = self._script("begin")
+        self._renew = self._script("renew")
+        self._save = self._script("save")
+
+    async def reserve(
+        self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
+    ) -> Reserved | Pending | Finished | Conflicting:
+        channel = self._channel_if_watched(job_id)
+        claim = f"{self._replica}:{claim}"
+        arguments = [fingerprint, claim, channel, self._forgotten_at_ms(expires_at), self._own_claims]
+        reply = await self._call(self._reserve, job_id, arguments)
+        if reply[0] == b"reserved":
+            return Reserved()
+        return _pending_or_finished(reply) or Conflicting()
+
+    async def release(self, job_id: JobId, claim: str) -> None:
+        await self._call(self._release, job_id, [f"{self._replica}:{claim}"])
+
+    async def get(self, job_id: JobId) -> Pending | Finished | None:
+        return _pending_or_finished(await self._call(self._look, job_id, [self._channel_if_watched(job_id)]))
+
+    def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
+        return self._watches.open(job_id)
+
+    async def begin(
+        self, run: Run, lease_seconds: float, expires_at: datetime
+    ) -> Begun | Held | Finished | Conflicting:
+        arguments = [run.fingerprint, run.token, _ms(lease_seconds), self._forgotten_at_ms(expires_at)]
+        reply = await self._call(self._begin, run.id, arguments)
+        match reply[0]:
+            case b"begun":
+                return Begun(run, interrupted_runs=reply[1], attempts=reply[2])
+            case b"held":
+                return Held(reply[1] / 1000)
+            case b"finished":
+                return Finished(load_result(reply[1]))
+            case _:
+                return Conflicting()
+
+    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
+        if not runs:
+            return []
+        with _store_faults():
+            pipeline = self._client.pipeline(transaction=False)
+            for run in runs:
+                await self._renew(keys=[_key(run.id)], args=[run.token, _ms(lease_seconds)], client=pipeline)
+            replies = await pipeline.execute()
+        return [run for run, still_ours in zip(runs, replies, strict=True) if not still_ours]
+
+    async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        arguments = [
+            run.token,
+            run.fingerprint,
+            result.status,
+            dump_result(result),
+            "1" if may_run_again(result) else "0",
+            result.attempts,
+            _ms(self._retention.total_seconds()),
+            f"{run.id.owner}\n{run.id.request_id}\n",
+        ]
+        reply = await self._call(self._save, run.id, arguments)
+        match reply[0]:
+            case b"saved":
+                return result
+            case b"finished":
+                return load_result(reply[1])
+            case _:
+                return None
+
+    async def is_available(self) -> bool:
+        try:
+            async with asyncio.timeout(1):
+                return bool(await self._client.ping())
+        except _FAULTS:
+            return False
+
+    async def listen_forever(self, listener: Redis) -> None:
+        """Resolve waits by what workers publish; survives every loss of the connection."""
+        while True:
+            try:
+                await self._listen(listener)
+            except (*_FAULTS, StoreUnavailable) as fault:
+                logger.bind(fault=type(fault).__name__).warning("result_channel_lost")
+            except Exception:
+                logger.exception("result_channel_crashed")
+            await asyncio.sleep(_RECONNECT_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+
+    async def _listen(self, listener: Redis) -> None:
+        async with listener.pubsub(ignore_subscribe_messages=True) as subscription:
+            await subscription.subscribe(self._channel)
+            await self.sweep()
+            while True:
+                message = await subscription.get_message(timeout=_SWEEP_SECONDS)
+                if message is not None:
+                    self._deliver(message["data"])
+
+    async def sweep_forever(self) -> None:
+        """The stored result is the truth, the message only wakes: look for results whose message got lost."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311
+            try:
+                await self.sweep()
+            except StoreUnavailable:
+                continue  # the reader says so
+            except Exception:
+                logger.exception("result_sweep_crashed")
+
+    async def sweep(self) -> None:
+        job_ids = list(self._watches.ids())
+        if not job_ids:
+            return
+        with _store_faults():
+            pipeline = self._client.pipeline(transaction=False)
+            for job_id in job_ids:
+                pipeline.hget(_key(job_id), "res")
+            results = await pipeline.execute()
+        for job_id, result in zip(job_ids, results, strict=True):
+            if result is not None:
+                self._watches.resolve(job_id, load_result(result))
+
+    def _deliver(self, notice: bytes) -> None:
+        owner, request_id, result = notice.split(b"\n", 2)
+        self._watches.resolve(JobId(owner.decode(), request_id.decode()), load_result(result))
+
+    def _channel_if_watched(self, job_id: JobId) -> str:
+        return self._channel if job_id in self._watches.ids() else ""
+
+    def _forgotten_at_ms(self, expires_at: datetime) -> int:
+        return _ms((expires_at + self._retention).timestamp())
+
+    def _script(self, name: str) -> Any:
+        return self._client.register_script((_SCRIPTS / f"{name}.lua").read_text())
+
+    @staticmethod
+    async def _call(script: Any, job_id: JobId, arguments: list[Any]) -> list[Any]:
+        with _store_faults():
+            reply: list[Any] = await script(keys=[_key(job_id)], args=arguments)
+            return reply
+
+
+@contextlib.contextmanager
+def _store_faults() -> Any:
+    try:
+        yield
+    except _FAULTS as fault:
+        raise StoreUnavailable(f"{type(fault).__name__}: {fault}") from fault
+
+
+def _pending_or_finished(reply: list[Any]) -> Pending | Finished | None:
+    match reply[0]:
+        case b"pending":
+            status: Any = reply[1].decode()
+            return Pending(status, datetime.fromtimestamp(int(reply[2]) / 1000, UTC))
+        case b"finished":
+            return Finished(load_result(reply[1]))
+        case _:
+            return None
+
+
+def _key(job_id: JobId) -> str:
+    return f"llm:job:{job_id.owner}:{job_id.request_id}"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

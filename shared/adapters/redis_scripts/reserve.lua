@@ -1,0 +1,39 @@
+-- Claim an id. One hash a job:
+--   fp fingerprint · st status · own claim · exp end of the unfinished job (ms) · ch channels of who waits
+--   tok token and lse end (ms) of the lease · runs that never ended · att provider calls of runs that ended
+--   res the result · again '1' if the result is a failure that may pass
+-- ARGV: fingerprint, claim, channel or '', expires at (ms), prefix of this process's claims or ''
+local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'own', 'res', 'again', 'exp', 'lse', 'ch', 'runs')
+local fp, st, own, res, again, exp, lse, ch, runs = unpack(job)
+local fingerprint, claim, channel, expires_at, mine = unpack(ARGV)
+
+local function reserve(channels, unfinished_runs)
+  redis.call('HDEL', KEYS[1], 'res', 'again', 'tok', 'lse')
+  redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'queued', 'own', claim, 'exp', expires_at,
+    'ch', channels, 'runs', unfinished_runs)
+  redis.call('PEXPIREAT', KEYS[1], expires_at)
+  return {'reserved'}
+end
+
+if not fp then return reserve(channel, 0) end
+if fp ~= fingerprint then return {'conflicting'} end
+if own == claim and st == 'queued' then return {'reserved'} end
+if res then
+  if again == '1' then return reserve(channel, 0) end
+  return {'finished', res}
+end
+
+local channels = ch or ''
+if channel ~= '' and not string.find(' ' .. channels .. ' ', ' ' .. channel .. ' ', 1, true) then
+  channels = channels == '' and channel or (channels .. ' ' .. channel)
+  redis.call('HSET', KEYS[1], 'ch', channels)
+end
+
+-- Where the queue dies with its process, a job of another process that nobody runs is nobody's.
+if mine ~= '' and string.sub(own or '', 1, #mine) ~= mine then
+  local now = redis.call('TIME')
+  if tonumber(lse or 0) < now[1] * 1000 + now[2] / 1000 then
+    return reserve(channels, tonumber(runs or 0) + (st == 'running' and 1 or 0))
+  end
+end
+return {'pending', st, exp}

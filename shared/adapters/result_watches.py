@@ -1,0 +1,48 @@
+"""Who in this process waits for which result."""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from shared.domain.job import JobId
+from shared.domain.result import Failed, Succeeded
+
+
+class Watch:
+    """One wait; `ResultWatch` of the ports."""
+
+    def __init__(self) -> None:
+        self._result: asyncio.Future[Succeeded | Failed] = asyncio.get_running_loop().create_future()
+
+    def resolve(self, result: Succeeded | Failed) -> None:
+        if not self._result.done():
+            self._result.set_result(result)
+
+    async def result(self) -> Succeeded | Failed:
+        return await self._result
+
+
+class ResultWatches:
+    """All waits of a process, by job."""
+
+    def __init__(self) -> None:
+        self._watches: dict[JobId, list[Watch]] = {}
+
+    @contextmanager
+    def open(self, job_id: JobId) -> Iterator[Watch]:
+        watch = Watch()
+        watches = self._watches.setdefault(job_id, [])
+        watches.append(watch)
+        try:
+            yield watch
+        finally:
+            watches.remove(watch)
+            if not watches and self._watches.get(job_id) is watches:
+                del self._watches[job_id]
+
+    def resolve(self, job_id: JobId, result: Succeeded | Failed) -> None:
+        for watch in self._watches.get(job_id, ()):
+            watch.resolve(result)
+
+    def ids(self) -> Collection[JobId]:
+        return self._watches.keys()

@@ -1,0 +1,59 @@
+"""Facts about jobs, in the past tense. None holds a prompt, an answer or a key."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCalled:
+    """One provider attempt, on `llm-metrics`."""
+
+    request_id: str
+    model: str
+    attempt: int
+    outcome: str
+    latency_ms: float
+    event: Literal["provider_called"] = "provider_called"
+    timestamp: datetime = field(default_factory=_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFinished:
+    """One finished job, on `llm-metrics`."""
+
+    request_id: str
+    model: str
+    status: str
+    attempts: int
+    retry_count: int
+    rate_limited: bool
+    queue_ms: float
+    llm_latency_ms: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    possible_duplicate_charge: bool
+    metadata: dict[str, str] | None
+    event: Literal["job_finished"] = "job_finished"
+    timestamp: datetime = field(default_factory=_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    """A job that failed or a record that could not become one, on `llm-errors`."""
+
+    request_id: str | None
+    error: dict[str, Any]
+    attempt: int
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    event: Literal["job_failed"] = "job_failed"
+    timestamp: datetime = field(default_factory=_now)
+
+
+Event = ProviderCalled | JobFinished | JobFailed

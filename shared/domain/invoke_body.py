@@ -1,0 +1,131 @@
+"""The body of `POST /invoke`, which is also the value of a record on `llm-requests`."""
+
+import re
+import unicodedata
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+_OPENAI_ROLES = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool"}
+_API_KEY = re.compile(r"sk-[\x21-\x7e]{1,509}")
+_MOST_METADATA = 16
+
+
+def _visible(text: str) -> str:
+    if not any(unicodedata.category(character)[0] not in "ZC" for character in text):
+        raise PydanticCustomError("no_visible_character", "must hold at least one visible character")
+    return text
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    if not _API_KEY.fullmatch(key.get_secret_value()):
+        raise PydanticCustomError("invalid_api_key", "Invalid OpenAI API key format")
+    return key
+
+
+def _type_from_role(message: Any) -> Any:
+    """OpenAI's `role` is accepted for `type`."""
+    if isinstance(message, dict) and "role" in message and "type" not in message:
+        rest = {name: value for name, value in message.items() if name != "role"}
+        return {"type": _OPENAI_ROLES.get(str(message["role"]), message["role"]), **rest}
+    return message
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Message(_Strict):
+    """One message of a conversation, in the seed's words: system, human, ai, tool."""
+
+    type: Literal["system", "human", "ai", "tool"]
+    content: str | list[dict[str, JsonValue]] | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, JsonValue]] | None = None
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _has_content(self) -> "Message":
+        if self.content is None and not (self.type == "ai" and self.tool_calls):
+            raise PydanticCustomError(
+                "missing", "content is required (only an ai message with tool_calls may lack it)"
+            )
+        if self.type == "tool" and self.tool_call_id is None:
+            raise PydanticCustomError("missing", "a tool message needs tool_call_id")
+        return self
+
+
+class Parameters(_Strict):
+    """What is passed on to the provider beside model and messages; nothing else is."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    stop: str | Annotated[list[str], Field(min_length=1, max_length=4)] | None = None
+    seed: int | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    tools: list[dict[str, JsonValue]] | None = None
+    tool_choice: str | dict[str, JsonValue] | None = None
+    response_format: dict[str, JsonValue] | None = None
+    logprobs: bool | None = None
+    reasoning_effort: str | None = None
+
+
+class InvokeBody(Parameters):
+    """A request as a user writes it, before defaults."""
+
+    request_id: UUID | None = None
+    user_prompt: Annotated[str, AfterValidator(_visible)] | None = None
+    system_prompt: Annotated[str, AfterValidator(_visible)] | None = None
+    messages: (
+        Annotated[list[Annotated[Message, BeforeValidator(_type_from_role)]], Field(min_length=1)] | None
+    ) = None
+    openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = None
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    deadline_seconds: Annotated[float, Field(ge=1, le=3600)] = 600
+    on_unknown: Literal["retry", "fail"] = "retry"
+    metadata: (
+        Annotated[
+            dict[
+                Annotated[str, StringConstraints(min_length=1, max_length=64)],
+                Annotated[str, StringConstraints(max_length=512)],
+            ],
+            Field(max_length=_MOST_METADATA),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _holds_a_prompt(self) -> "InvokeBody":
+        if self.user_prompt is None and self.messages is None:
+            raise PydanticCustomError(
+                "missing_prompt", "user_prompt is required unless messages is given", {"field": "user_prompt"}
+            )
+        if self.system_prompt is not None and any(m.type == "system" for m in self.messages or ()):
+            raise PydanticCustomError(
+                "two_system_prompts",
+                "system_prompt and a system message in messages exclude each other; give one of them",
+                {"field": "system_prompt"},
+            )
+        return self
+
+    def conversation(self) -> tuple[Message, ...]:
+        """System prompt first, the conversation so far, the user's prompt last."""
+        system = (
+            [Message(type="system", content=self.system_prompt)] if self.system_prompt is not None else []
+        )
+        human = [Message(type="human", content=self.user_prompt)] if self.user_prompt is not None else []
+        return (*system, *(self.messages or ()), *human)

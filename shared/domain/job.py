@@ -1,0 +1,128 @@
+"""A job: one question for a model, with an identity, a deadline and nothing left to default."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from shared.domain.errors import ErrorCode, InvalidRequest, job_error
+from shared.domain.invoke_body import InvokeBody, Message, Parameters
+
+ANY_MODEL = "*"
+DEFAULT_OWNER = "public"
+
+
+class JobId(NamedTuple):
+    """Each owner has an id space of its own."""
+
+    owner: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDefaults:
+    """What a body that leaves them out gets, and which models may be asked for."""
+
+    model: str
+    temperature: float
+    max_tokens: int
+    supported_models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A validated request after defaults."""
+
+    id: JobId
+    messages: tuple[Message, ...]
+    model: str
+    parameters: Parameters
+    created_at: datetime
+    deadline: datetime
+    on_unknown: Literal["retry", "fail"] = "retry"
+    metadata: dict[str, str] | None = None
+    api_key: SecretStr | None = None
+    traceparent: str | None = None
+    fingerprint: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", _fingerprint(self))
+
+
+def job_from_body(
+    body: InvokeBody,
+    defaults: ModelDefaults,
+    *,
+    owner: str = DEFAULT_OWNER,
+    created_at: datetime | None = None,
+    deadline: datetime | None = None,
+    traceparent: str | None = None,
+) -> Job:
+    """Apply the defaults; `InvalidRequest` for a model that is not served."""
+    model = body.model or defaults.model
+    _check_supported(model, defaults, body)
+    created_at = created_at or datetime.now(UTC)
+    return Job(
+        id=JobId(owner, str(body.request_id or uuid4())),
+        messages=body.conversation(),
+        model=model,
+        parameters=_parameters(body, defaults),
+        created_at=created_at,
+        deadline=deadline or created_at + timedelta(seconds=body.deadline_seconds),
+        on_unknown=body.on_unknown,
+        metadata=body.metadata,
+        api_key=body.openai_api_key,
+        traceparent=traceparent,
+    )
+
+
+def _check_supported(model: str, defaults: ModelDefaults, body: InvokeBody) -> None:
+    supported = defaults.supported_models
+    if ANY_MODEL in supported or model in supported or model == defaults.model:
+        return
+    raise InvalidRequest(
+        job_error(
+            ErrorCode.UNSUPPORTED_MODEL,
+            f"model: {model!r} is not served here; allowed: {', '.join(supported)}",
+            field="model",
+            details={"value": model, "allowed": list(supported)},
+        ),
+        str(body.request_id) if body.request_id else None,
+    )
+
+
+def _parameters(body: InvokeBody, defaults: ModelDefaults) -> Parameters:
+    given = {name: getattr(body, name) for name in Parameters.model_fields}
+    if given["temperature"] is None:
+        given["temperature"] = defaults.temperature
+    if given["max_tokens"] is None:
+        given["max_tokens"] = defaults.max_tokens
+    return Parameters.model_construct(**given)
+
+
+def _fingerprint(job: Job) -> str:
+    """SHA-256 over the canonical JSON of what the provider is asked, and a keyed hash of the key.
+
+    Transport options (deadline, metadata, on_unknown) are left out: the same question asked with more
+    patience is the same question.
+    """
+    meaning = {
+        "model": job.model,
+        "messages": [message.model_dump(exclude_none=True) for message in job.messages],
+        "parameters": job.parameters.model_dump(exclude_none=True),
+        "key": _key_hash(job.api_key),
+    }
+    canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _key_hash(key: SecretStr | None) -> str | None:
+    if key is None:
+        return None
+    # Keyed, so that the stored hash is of no use outside this service.
+    return hashlib.blake2b(key.get_secret_value().encode(), key=b"llm-microservice/fingerprint/1").hexdigest()

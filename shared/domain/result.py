@@ -1,0 +1,75 @@
+"""The one stored, immutable result of a job."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from shared.domain.errors import JobError
+
+Status = Literal["queued", "running", "succeeded", "failed", "expired"]
+
+
+class Usage(BaseModel):
+    """Tokens as the provider counted them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class _Ended(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    request_id: str
+    model: str
+    completed_at: datetime
+    queue_ms: float
+    llm_latency_ms: float
+    attempts: int
+    """Provider calls made for this job, over all its runs."""
+    retry_count: int
+    rate_limited: bool
+    possible_duplicate_charge: bool = False
+    metadata: dict[str, str] | None = None
+
+
+class Succeeded(_Ended):
+    """The provider answered."""
+
+    status: Literal["succeeded"] = "succeeded"
+    message: dict[str, Any]
+    """The whole assistant message in OpenAI's shape, tool calls included."""
+    finish_reason: str | None = None
+    confidence: float | None = None
+    """Geometric mean of the token probabilities; None when the provider gave no logprobs."""
+    usage: Usage | None = None
+
+
+class Failed(_Ended):
+    """The job ended without an answer."""
+
+    status: Literal["failed", "expired"] = "failed"
+    error: JobError
+
+
+JobResult = Annotated[Succeeded | Failed, Field(discriminator="status")]
+
+_ADAPTER: TypeAdapter[Succeeded | Failed] = TypeAdapter(JobResult)
+
+
+def dump_result(result: Succeeded | Failed) -> bytes:
+    """The stored form of a result."""
+    return result.model_dump_json(exclude_none=True).encode()
+
+
+def load_result(stored: bytes) -> Succeeded | Failed:
+    """The result that `dump_result` stored."""
+    return _ADAPTER.validate_json(stored)
+
+
+def may_run_again(result: Succeeded | Failed) -> bool:
+    """A failure that may pass is tried again when its id is asked again; everything else is final."""
+    return isinstance(result, Failed) and result.status == "failed" and result.error.retryable

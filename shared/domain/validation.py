@@ -1,0 +1,97 @@
+"""Bytes to a validated body, and pydantic's complaint to one clear error that echoes no secret."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
+from shared.domain.invoke_body import InvokeBody
+
+_SECRET_FIELDS = frozenset({"openai_api_key"})
+_LONGEST_ECHO = 80
+_KEPT_CONTEXT = ("ge", "le", "gt", "lt", "min_length", "max_length", "expected")
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def parse_invoke_body(raw: bytes) -> InvokeBody:
+    """The body of `/invoke`, or `InvalidRequest` naming the field, the value and what is allowed."""
+    return parse_body(InvokeBody, raw)
+
+
+def parse_body(model: type[Body], raw: bytes) -> Body:
+    """`raw` as `model`, or `InvalidRequest`."""
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False)[0]
+        raise InvalidRequest(_explain(first, model), _readable_request_id(raw)) from None
+
+
+def _readable_request_id(raw: bytes) -> str | None:
+    """The id that an invalid body asked for, so that the error can be told to its owner."""
+    try:
+        body = from_json(raw)
+        return str(UUID(body["request_id"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel]) -> JobError:
+    field = _field(error)
+    kind = error["type"]
+    if kind == "json_invalid":
+        return job_error(ErrorCode.INVALID_JSON, f"The body is not valid JSON: {_json_reason(error)}")
+    if not error["loc"] and kind == "model_type":
+        return job_error(ErrorCode.INVALID_JSON, "The body must be a JSON object")
+    if kind == "extra_forbidden":
+        return _unknown_field(field, model, nested=len(error["loc"]) > 1)
+    if kind == "invalid_api_key":
+        details: dict[str, JsonValue] = {"expected_format": "sk-..."}
+        return job_error(ErrorCode.INVALID_API_KEY, error["msg"], field=field, details=details)
+    code = ErrorCode.MISSING_FIELD if kind in {"missing", "missing_prompt"} else ErrorCode.INVALID_FIELD
+    return job_error(code, f"{field}: {error['msg']}", field=field, details=_details(error) or None)
+
+
+def _unknown_field(field: str, model: type[BaseModel], *, nested: bool) -> JobError:
+    allowed: list[JsonValue] = [*sorted(model.model_fields)]
+    details: dict[str, JsonValue] | None = None if nested else {"allowed": allowed}
+    return job_error(ErrorCode.UNKNOWN_FIELD, f"{field}: unknown field", field=field, details=details)
+
+
+def _field(error: ErrorDetails) -> str:
+    named = error.get("ctx", {}).get("field")
+    if named is not None:
+        return str(named)
+    # A union's branches and the functions around a value are pydantic's, not the user's.
+    path = [
+        str(step)
+        for step in error["loc"]
+        if not (isinstance(step, str) and ("[" in step or step in _BRANCHES))
+    ]
+    return ".".join(path) or "body"
+
+
+_BRANCHES = frozenset({"str", "constrained-str", "float", "int"})
+
+
+def _json_reason(error: ErrorDetails) -> str:
+    return str(error.get("ctx", {}).get("error", error["msg"]))
+
+
+def _details(error: ErrorDetails) -> dict[str, JsonValue]:
+    details: dict[str, JsonValue] = {
+        name: _plain(value) for name, value in error.get("ctx", {}).items() if name in _KEPT_CONTEXT
+    }
+    value = error["input"]
+    if isinstance(value, str | int | float | bool) and not _SECRET_FIELDS.intersection(
+        map(str, error["loc"])
+    ):
+        details["value"] = value[:_LONGEST_ECHO] if isinstance(value, str) else value
+    return details
+
+
+def _plain(value: Any) -> JsonValue:
+    return value if isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,117 @@
+"""The settings that both services read, and how a wrong one stops the start.
+
+Every field is the environment variable of the same name in lower case.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.domain.job import ModelDefaults
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
+
+
+class ServiceSettings(BaseSettings):
+    """What gateway and worker must agree on."""
+
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    llm_app_name: str = Field("llm-microservice", description="Name in logs, events and /health")
+    llm_version: str = Field("1.0.0", description="Version in logs and /health")
+    llm_debug: bool = Field(default=False, description="Readable logs with debug lines; never for production")
+    llm_log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is logged"
+    )
+    llm_log_file: str = Field(
+        "logs/llm-service.log", description="File for events while Kafka is disabled or away"
+    )
+    llm_default_model: str = Field(
+        "gpt-4o-mini", min_length=1, description="Model of a request that names none"
+    )
+    llm_default_temperature: float = Field(
+        0.7, ge=0, le=2, description="Temperature of a request that names none"
+    )
+    llm_default_max_tokens: int = Field(1000, ge=1, description="Token limit of a request that names none")
+    llm_supported_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("gpt-4o-mini", "gpt-4o", "gpt-3.5-turbo", "gpt-3.5-turbo-16k"),
+        description="Models that may be asked for, comma separated; * allows all",
+    )
+    redis_url: SecretStr = Field(
+        SecretStr("redis://localhost:6379"), description="Redis or Valkey; may hold a password"
+    )
+    redis_enabled: bool = Field(default=True, description="false: results live in memory (one process only)")
+    redis_ttl_hours: float = Field(24, gt=0, description="How long a result is kept")
+    redis_max_connections: int = Field(
+        10, ge=1, description="Connections of a process to Redis, beside the one that listens"
+    )
+    kafka_bootstrap_servers: str = Field(
+        "localhost:9092", min_length=1, description="Kafka brokers, comma separated"
+    )
+    kafka_enabled: bool = Field(
+        default=False, description="true: distributed mode; in one process, events go to Kafka too"
+    )
+    kafka_request_topic: str = Field("llm-requests", description="Topic of the jobs")
+    kafka_metrics_topic: str = Field("llm-metrics", description="Topic of one fact a provider call and a job")
+    kafka_error_topic: str = Field("llm-errors", description="Topic of one fact a failure")
+    kafka_dead_letter_topic: str = Field(
+        "llm-requests.dlq", description="Topic of records that can never become a result"
+    )
+    kafka_request_partitions: int = Field(
+        24,
+        ge=1,
+        le=1000,
+        description="Partitions of the topics made at start: the most workers that can share them",
+    )
+    kafka_replication_factor: int = Field(1, ge=1, description="Replicas of the topics made at start")
+
+    @field_validator("llm_supported_models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            tuple(name.strip() for name in value.split(",") if name.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    def retention(self) -> timedelta:
+        return timedelta(hours=self.redis_ttl_hours)
+
+    def model_defaults(self) -> ModelDefaults:
+        return ModelDefaults(
+            self.llm_default_model,
+            self.llm_default_temperature,
+            self.llm_default_max_tokens,
+            self.llm_supported_models,
+        )
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def load_settings(settings_class: type[Settings], **overrides: Any) -> Settings:
+    """Read the environment and `.env`; a wrong value ends the process with a line that names it."""
+    try:
+        return settings_class(**overrides)
+    except ValidationError as invalid:
+        raise SystemExit("\n".join(_complaints(invalid))) from None
+
+
+def _complaints(invalid: ValidationError) -> list[str]:
+    return [
+        _complaint(str(error["loc"][0]) if error["loc"] else "", error["msg"], error["input"])
+        for error in invalid.errors()
+    ]
+
+
+_SECRET = ("key", "url", "token", "password")
+
+
+def _complaint(field: str, problem: str, value: object) -> str:
+    if not field:
+        return f"configuration error: {problem.removeprefix('Value error, ')}"
+    shown = "" if any(word in field for word in _SECRET) else f"={value!r}"
+    return f"configuration error: {field.upper()}{shown}: {problem.removeprefix('Value error, ')}"

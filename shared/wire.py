@@ -1,0 +1,138 @@
+"""A job as a record on `llm-requests`, and back. Frozen by the golden files of `tests/contract/golden`.
+
+The value is the body of `/invoke` with `"schema": 1` and without a clear key. The headers follow CloudEvents'
+Kafka binary mode; all of them are optional on records that others produce.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_core import from_json, to_json
+
+from shared.domain.errors import ErrorCode, InvalidRequest, job_error
+from shared.domain.invoke_body import InvokeBody, Parameters
+from shared.domain.job import DEFAULT_OWNER, Job, ModelDefaults, job_from_body
+from shared.domain.validation import parse_body
+
+SCHEMA = 1
+CE_TYPE = "llm.request.v1"
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class RequestRecord(InvokeBody):
+    """The value of a record: an `/invoke` body that says which schema it has."""
+
+    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
+
+
+def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of the record that carries `job`. Its key (`job.api_key`) stays behind."""
+    value = {
+        "schema": SCHEMA,
+        "request_id": job.id.request_id,
+        "messages": [message.model_dump(exclude_none=True) for message in job.messages],
+        "model": job.model,
+        **{
+            name: value
+            for name in Parameters.model_fields
+            if (value := getattr(job.parameters, name)) is not None
+        },
+        "deadline_seconds": round((job.deadline - job.created_at).total_seconds(), 3),
+        "on_unknown": job.on_unknown,
+    }
+    if job.metadata:
+        value["metadata"] = job.metadata
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", job.id.request_id.encode()),
+        ("ce_type", CE_TYPE.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", _rfc3339(job.created_at)),
+        ("ce_expirytime", _rfc3339(job.deadline)),
+        ("llm_owner", job.id.owner.encode()),
+        ("content-type", b"application/json"),
+    ]
+    if job.traceparent:
+        headers.append(("traceparent", job.traceparent.encode()))
+    return job.id.request_id.encode(), to_json(value), headers
+
+
+def job_from_record(
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes | None]],
+    timestamp_ms: int,
+    defaults: ModelDefaults,
+) -> Job:
+    """The job that a record carries, or `InvalidRequest`.
+
+    `timestamp_ms`: the record's own, which counts as the time of creation when no header says better.
+    """
+    _check_schema(value)
+    record = parse_body(RequestRecord, value or b"")
+    request_id = str(record.request_id) if record.request_id else None
+    if record.request_id is None:
+        raise InvalidRequest(
+            job_error(ErrorCode.MISSING_FIELD, "request_id: a record must carry one", field="request_id")
+        )
+    if record.openai_api_key is not None:
+        raise InvalidRequest(
+            job_error(
+                ErrorCode.API_KEY_NOT_ACCEPTED,
+                "openai_api_key: a clear key must not travel on a topic; the workers use their own key",
+                field="openai_api_key",
+            ),
+            request_id,
+        )
+    texts = _readable(headers)
+    return job_from_body(
+        record,
+        defaults,
+        owner=texts.get("llm_owner", DEFAULT_OWNER),
+        created_at=_instant(texts.get("ce_time")) or datetime.fromtimestamp(timestamp_ms / 1000, UTC),
+        deadline=_instant(texts.get("ce_expirytime")),
+        traceparent=texts.get("traceparent"),
+    )
+
+
+def _check_schema(value: bytes | None) -> None:
+    """Before all else: what a newer schema holds cannot be judged by this one."""
+    try:
+        body = from_json(value or b"")
+    except ValueError:
+        return  # the body's own check says what is wrong
+    schema = body.get("schema", SCHEMA) if isinstance(body, dict) else SCHEMA
+    if schema != SCHEMA:
+        raise InvalidRequest(
+            job_error(
+                ErrorCode.UNSUPPORTED_SCHEMA,
+                f"schema: {str(schema)[:20]} is not supported; allowed: {SCHEMA}",
+                field="schema",
+                details={"allowed": [SCHEMA]},
+            )
+        )
+
+
+def _readable(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Headers as text; one that is null or not UTF-8 is as good as absent."""
+    texts = {}
+    for name, value in headers:
+        with suppress(UnicodeDecodeError, AttributeError):
+            texts[name] = value.decode()  # type: ignore[union-attr] # None is suppressed
+    return texts
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    with suppress(ValueError):
+        instant = datetime.fromisoformat(text)
+        return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return None
+
+
+def _rfc3339(instant: datetime) -> bytes:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()

@@ -1,0 +1,64 @@
+"""Every variable that an image, compose or the chart sets is one its service reads, with a value it takes.
+
+A misspelt name would otherwise be ignored without a word.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from gateway.settings import GatewaySettings
+from shared.settings import load_settings
+from tests.ground.helm_chart import ROOT, render
+from tests.ground.test_compose import environment
+from tests.ground.test_helm import container, find
+from worker.settings import WorkerSettings
+
+SETTINGS: dict[str, type[BaseSettings]] = {"gateway": GatewaySettings, "worker": WorkerSettings}
+SERVICES = tuple(SETTINGS)
+NOT_OURS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+
+
+def assert_read_by(
+    service: str, variables: Mapping[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = {name for name in variables if name.lower() not in SETTINGS[service].model_fields}
+    assert not unknown, f"{service} does not read {sorted(unknown)}"
+    for field in SETTINGS[service].model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value or "")
+    load_settings(SETTINGS[service], _env_file=None)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_image(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(
+        r"^ENV ((?:.*\\\n)+.*)$", (ROOT / f"Dockerfile.{service}").read_text(), re.MULTILINE
+    )
+    variables = dict(re.findall(r"(\w+)=(\S+)", block))
+    assert set(variables) >= NOT_OURS
+    ours = {name: value for name, value in variables.items() if name not in NOT_OURS}
+    assert_read_by(service, ours, monkeypatch)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_read_by(service, environment(service), monkeypatch)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_chart(helm: Path, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = render(
+        helm,
+        "openai.existingSecret=provider",
+        "openai.baseUrl=https://llm.example/v1",
+        "worker.concurrency=5000",
+    )
+    variables: dict[str, str | None] = dict(find(manifests, "ConfigMap", service)["data"])
+    variables |= {entry["name"]: None for entry in container(manifests, service).get("env", [])}
+    assert_read_by(service, variables, monkeypatch)

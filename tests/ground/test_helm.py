@@ -1,0 +1,130 @@
+"""The chart, rendered by real Helm binaries of both majors."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ground.helm_chart import CHART, HelmRelease, render, run
+
+pytestmark = pytest.mark.timeout(900)  # the first run downloads two binaries
+
+
+def find(manifests: list[dict[str, Any]], kind: str, component: str) -> dict[str, Any]:
+    (found,) = (
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == kind and manifest["metadata"]["name"].endswith(f"-{component}")
+    )
+    return found
+
+
+def pod(manifests: list[dict[str, Any]], component: str) -> dict[str, Any]:
+    spec: dict[str, Any] = find(manifests, "Deployment", component)["spec"]["template"]["spec"]
+    return spec
+
+
+def container(manifests: list[dict[str, Any]], component: str) -> dict[str, Any]:
+    (only,) = pod(manifests, component)["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_the_binary_is_of_the_major_it_stands_for(helm: Path, helm_release: HelmRelease) -> None:
+    assert run(helm, "version", "--short").stdout.startswith(f"v{helm_release.major}.")
+
+
+def test_helm_lint_is_content(helm: Path) -> None:
+    run(helm, "lint", "--strict", str(CHART))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("openai.existingSecret=provider", "openai.baseUrl=https://llm.example/v1"),
+        (
+            "worker.podDisruptionBudget.enabled=false",
+            "worker.extraEnv[0].name=A",
+            "worker.extraEnv[0].value=b",
+        ),
+        ("gateway.extraEnv[0].name=A", "gateway.extraEnv[0].value=b", "gateway.nodeSelector.a=b"),
+    ],
+    ids=["defaults", "key and url", "worker extras", "gateway extras"],
+)
+def test_kubernetes_accepts_every_manifest(helm: Path, settings: tuple[str, ...]) -> None:
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    manifests = run(helm, "template", "release", str(CHART), *chosen).stdout
+    command: list[str | Path] = [Path(sys.executable).with_name("kubernetes-validate"), "--strict", "-"]
+    done = subprocess.run(command, input=manifests, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deployment/release-llm-microservice-worker" in done.stdout
+    assert "WARN" not in done.stdout, "a manifest without a schema was not checked"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["redis.urll=x", "redis.url=http://x", "worker.concurrency=0", "kafka.bootstrapServers=kafka"]
+)
+def test_a_wrong_value_stops_the_install_and_is_named(helm: Path, wrong: str) -> None:
+    done = run(helm, "template", "release", str(CHART), "--set", wrong, check=False)
+    assert done.returncode != 0
+    assert wrong.partition("=")[0].partition(".")[2] in done.stderr
+
+
+def test_only_the_worker_reads_the_provider_key_and_only_if_there_is_one(helm: Path) -> None:
+    with_key = render(helm, "openai.existingSecret=provider")
+    assert container(with_key, "worker")["env"] == [
+        {
+            "name": "OPENAI_API_KEY",
+            "valueFrom": {"secretKeyRef": {"name": "provider", "key": "OPENAI_API_KEY"}},
+        }
+    ]
+    others = [m for m in with_key if m is not find(with_key, "Deployment", "worker")]
+    assert "provider" not in str(others)
+    assert "OPENAI_API_KEY" not in str(others)
+    assert "OPENAI_API_KEY" not in str(render(helm))
+
+
+def test_a_worker_is_given_longer_than_its_drain(helm: Path) -> None:
+    manifests = render(helm, "worker.drainSeconds=1234")
+    drain = int(find(manifests, "ConfigMap", "worker")["data"]["WORKER_DRAIN_SECONDS"])
+    assert drain == 1234
+    assert pod(manifests, "worker")["terminationGracePeriodSeconds"] > drain
+
+
+@pytest.mark.parametrize(
+    ("component", "variable", "port"), [("gateway", "LLM_PORT", 8000), ("worker", "WORKER_HEALTH_PORT", 8001)]
+)
+def test_probes_ask_the_port_that_the_process_is_told(
+    helm: Path, component: str, variable: str, port: int
+) -> None:
+    manifests = render(helm)
+    ours = container(manifests, component)
+    assert find(manifests, "ConfigMap", component)["data"][variable] == str(port)
+    assert ours["ports"] == [{"name": "http", "containerPort": port}]
+    assert ours["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+    assert ours["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+
+
+@pytest.mark.parametrize("component", ["gateway", "worker"])
+def test_a_pod_is_confined_and_can_still_write_its_log(helm: Path, component: str) -> None:
+    manifests = render(helm)
+    ours = container(manifests, component)
+    assert pod(manifests, component)["securityContext"]["runAsNonRoot"] is True
+    assert ours["securityContext"]["readOnlyRootFilesystem"] is True
+    mounts = {mount["mountPath"]: mount["name"] for mount in ours["volumeMounts"]}
+    volumes = {volume["name"] for volume in pod(manifests, component)["volumes"] if "emptyDir" in volume}
+    log_file = find(manifests, "ConfigMap", component)["data"]["LLM_LOG_FILE"]
+    assert {mounts[str(Path(log_file).parent)], mounts["/tmp"]} <= volumes  # noqa: S108
+
+
+def test_the_gateway_service_and_both_budgets_find_their_pods(helm: Path) -> None:
+    manifests = render(helm)
+    for component in ("gateway", "worker"):
+        labels = find(manifests, "Deployment", component)["spec"]["template"]["metadata"]["labels"]
+        budget = find(manifests, "PodDisruptionBudget", component)["spec"]["selector"]["matchLabels"]
+        assert budget.items() <= labels.items()
+    labels = find(manifests, "Deployment", "gateway")["spec"]["template"]["metadata"]["labels"]
+    assert find(manifests, "Service", "gateway")["spec"]["selector"].items() <= labels.items()

@@ -1,0 +1,184 @@
+"""Many records in flight, and never a commit above an unfinished one.
+
+FastStream offers concurrency or at-least-once; this gives both. The subscriber hands every record to `admit`,
+which returns as soon as there is room. Records finish in any order, and only the watermark of each partition
+is committed. See `worker/README.md`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from loguru import logger
+
+from worker.ledger import Ledger
+from worker.ports import Record
+from worker.window import Window
+
+Handle = Callable[[Record], Awaitable[float | None]]
+"""Process a record: None when it is finished, else the seconds after which to look again."""
+
+_COMMIT_SECONDS = 0.5
+_COMMIT_TIMEOUT_SECONDS = 5.0
+
+
+class Consumer(Protocol):
+    """The part of aiokafka's consumer that the dispatcher steers."""
+
+    def pause(self, *partitions: TopicPartition) -> None: ...
+    def resume(self, *partitions: TopicPartition) -> None: ...
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once."""
+
+    concurrency: int
+    window_jobs: int
+    window_bytes: int
+    partition_span: int
+    patience_seconds: float
+    """The longest wait for room: well below the poll interval after which Kafka takes the partitions away."""
+
+
+class Dispatcher:
+    """Runs `handle` for every admitted record and commits watermarks."""
+
+    def __init__(self, handle: Handle, limits: Limits) -> None:
+        self._handle = handle
+        self._limits = limits
+        self._window = Window(limits.window_jobs, limits.window_bytes)
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._ledgers: dict[TopicPartition, Ledger] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commit_lock = asyncio.Lock()
+        self._consumer: Consumer | None = None
+        self._is_leaving = False
+
+    def attach(self, consumer: Consumer) -> None:
+        """The consumer whose records come."""
+        self._consumer = consumer
+
+    @property
+    def in_flight(self) -> int:
+        """Records held now."""
+        return self._window.jobs
+
+    async def admit(self, record: Record) -> None:
+        """Take a record, when there is room for it.
+
+        The ledger is looked up before the wait. If a rebalance comes in between, it is dead, and the record
+        is left to the partition's next owner, who gets it again.
+        """
+        partition = TopicPartition(record.topic, record.partition)
+        ledger = self._ledgers.setdefault(partition, Ledger())
+        await self._window.wait_for_room(self._limits.patience_seconds)
+        if not ledger.is_alive or self._is_leaving:
+            return
+        size_bytes = len(record.value or b"")
+        self._window.enter(size_bytes)
+        ledger.take(record.offset)
+        self._pause_if_spread(partition, ledger)
+        task = asyncio.create_task(self._run(record, partition, ledger, size_bytes))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def revoke(self, partitions: Iterable[TopicPartition]) -> None:
+        """Commit what is finished and let go. Running calls go on and store their results."""
+        await self.commit()
+        for partition in partitions:
+            ledger = self._ledgers.pop(partition, None)
+            if ledger is not None:
+                ledger.end()
+
+    async def commit(self) -> None:
+        """Commit every watermark that moved; a failure costs a redelivery, never a job."""
+        async with self._commit_lock:
+            offsets = self._moved_watermarks()
+            if not offsets or self._consumer is None:
+                return
+            try:
+                async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
+                    await self._consumer.commit(offsets)
+            except (KafkaError, TimeoutError) as fault:
+                logger.bind(fault=type(fault).__name__, partitions=len(offsets)).warning("commit_failed")
+                return
+            for partition, offset in offsets.items():
+                if partition in self._ledgers:
+                    self._ledgers[partition].committed_offset = offset
+
+    async def commit_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            await self.commit()
+
+    async def leave(self) -> None:
+        """Admit nothing more and commit: the step before the consumer leaves its group."""
+        self._is_leaving = True
+        self._window.open()
+        await self.commit()
+
+    async def finish(self, seconds: float) -> int:
+        """After the group is left: let running calls end. Returns how many had to be cut off."""
+        for ledger in self._ledgers.values():
+            ledger.end()
+        self._ledgers.clear()
+        if not self._tasks:
+            return 0
+        _, running = await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        return len(running)
+
+    async def _run(self, record: Record, partition: TopicPartition, ledger: Ledger, size_bytes: int) -> None:
+        try:
+            while ledger.is_alive:
+                look_again_seconds = await self._handle_in_slot(record, ledger)
+                if look_again_seconds is None:
+                    ledger.finish(record.offset)
+                    self._resume_if_caught_up(partition, ledger)
+                    return
+                await ledger.sleep(look_again_seconds)
+        finally:
+            self._window.leave(size_bytes)
+
+    async def _handle_in_slot(self, record: Record, ledger: Ledger) -> float | None:
+        async with self._slots:
+            if not ledger.is_alive:
+                return 0  # it waited for a slot, and the partition went to another worker
+            return await self._handle(record)
+
+    def _moved_watermarks(self) -> dict[TopicPartition, int]:
+        return {
+            partition: ledger.watermark
+            for partition, ledger in self._ledgers.items()
+            if ledger.watermark > ledger.committed_offset
+        }
+
+    def _pause_if_spread(self, partition: TopicPartition, ledger: Ledger) -> None:
+        if not ledger.is_paused and ledger.span >= self._limits.partition_span and self._consumer is not None:
+            ledger.is_paused = True
+            self._consumer.pause(partition)
+
+    def _resume_if_caught_up(self, partition: TopicPartition, ledger: Ledger) -> None:
+        is_caught_up = ledger.span <= self._limits.partition_span // 2
+        if ledger.is_paused and ledger.is_alive and is_caught_up and self._consumer is not None:
+            ledger.is_paused = False
+            self._consumer.resume(partition)
+
+
+@asynccontextmanager
+async def commit_in_background(dispatcher: Dispatcher) -> AsyncIterator[None]:
+    """Commit watermarks while the block runs."""
+    task = asyncio.create_task(dispatcher.commit_forever())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

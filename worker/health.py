@@ -1,0 +1,32 @@
+"""`/health/live` and `/health/ready` of a worker, for whoever restarts it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from loguru import logger
+
+
+@asynccontextmanager
+async def serve_health(host: str, port: int, is_ready: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+    """Serve both while the block runs. Live never asks a dependency."""
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(_: web.Request) -> web.Response:
+        if await is_ready():
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "unavailable"}, status=503)
+
+    app = web.Application()
+    app.add_routes([web.get("/health/live", live), web.get("/health/ready", ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    address = runner.addresses[0]
+    logger.bind(url=f"http://{address[0]}:{address[1]}").info("health_ready")
+    try:
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,65 @@
+"""The worker of one process: jobs from memory, through the same processor."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from loguru import logger
+
+from shared.domain.job import Job
+from worker.service import JobProcessor, LookAgain
+
+NextJob = Callable[[], Awaitable[Job]]
+
+
+@asynccontextmanager
+async def work_in_process(
+    next_job: NextJob, processor: JobProcessor, *, concurrency: int, drain_seconds: float
+) -> AsyncIterator[None]:
+    """Process jobs while the block runs; then let the running ones end."""
+    worker = _InProcessWorker(next_job, processor, concurrency)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await worker.drain(drain_seconds)
+
+
+class _InProcessWorker:
+    def __init__(self, next_job: NextJob, processor: JobProcessor, concurrency: int) -> None:
+        self._next_job = next_job
+        self._processor = processor
+        self._slots = asyncio.Semaphore(concurrency)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        while True:
+            await self._slots.acquire()
+            job = await self._next_job()
+            task = asyncio.create_task(self._process(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._end)
+
+    async def drain(self, seconds: float) -> None:
+        if not self._tasks:
+            return
+        _, running = await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        if running:
+            logger.bind(jobs=len(running)).warning("jobs_cut_off")
+
+    async def _process(self, job: Job) -> None:
+        outcome = await self._processor.process(job)
+        while isinstance(outcome, LookAgain):
+            await asyncio.sleep(outcome.seconds)
+            outcome = await self._processor.process(job)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.release()
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            logger.opt(exception=fault).error("job_crashed")

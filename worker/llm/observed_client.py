@@ -1,0 +1,38 @@
+"""Every provider attempt, counted and told."""
+
+import time
+
+from shared.domain.events import ProviderCalled
+from shared.domain.job import Job
+from shared.ports import EventSink
+from worker.ports import Completion, LLMClient, LLMError
+
+
+class ObservedClient:
+    """`LLMClient` that tells one fact a call; it goes inside the retries."""
+
+    def __init__(self, inner: LLMClient, events: EventSink) -> None:
+        self._inner = inner
+        self._events = events
+
+    async def complete(self, job: Job, attempt: int) -> Completion:
+        started_at = time.perf_counter()
+        outcome = "cut_off"
+        try:
+            completion = await self._inner.complete(job, attempt)
+            outcome = "succeeded"
+        except LLMError as fault:
+            outcome = fault.code
+            raise
+        else:
+            return completion
+        finally:
+            self._events.emit(
+                ProviderCalled(
+                    request_id=job.id.request_id,
+                    model=job.model,
+                    attempt=attempt,
+                    outcome=outcome,
+                    latency_ms=round((time.perf_counter() - started_at) * 1000, 3),
+                )
+            )

@@ -1,0 +1,146 @@
+"""The worker wired: settings to adapters to processor to subscription."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from faststream.kafka import KafkaBroker
+from loguru import logger
+
+from shared.adapters.file_event_sink import FileEventSink
+from shared.adapters.kafka_event_sink import connect_kafka_event_sink
+from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_topics import ensure_topics
+from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.ports import EventSink, JobRuns
+from worker.dead_letters import KafkaDeadLetters
+from worker.dispatcher import Dispatcher, Limits, commit_in_background
+from worker.health import serve_health
+from worker.leases import keep_leases
+from worker.llm.observed_client import ObservedClient
+from worker.llm.openai_client import connect_openai_client
+from worker.llm.retrying_client import RetryingClient
+from worker.ports import LLMClient
+from worker.service import JobProcessor
+from worker.settings import WorkerSettings
+from worker.subscriber import RecordHandler, subscribe
+
+_LEAVE_SECONDS = 10.0
+_PATIENCE_SHARE = 0.5
+
+
+@asynccontextmanager
+async def connect_llm(settings: WorkerSettings) -> AsyncIterator[LLMClient]:
+    """The provider of the settings."""
+    key = settings.openai_api_key if settings.openai_api_key.get_secret_value() else None
+    async with connect_openai_client(
+        settings.provider_url(),
+        key,
+        connect_timeout_seconds=settings.worker_connect_timeout_seconds,
+        read_timeout_seconds=settings.worker_read_timeout_seconds,
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connect_processor(
+    settings: WorkerSettings, store: JobRuns, events: EventSink, llm: LLMClient
+) -> AsyncIterator[JobProcessor]:
+    """The processor with its leases kept: observed calls inside the one retry layer."""
+    retrying = RetryingClient(
+        ObservedClient(llm, events),
+        max_attempts=settings.worker_max_attempts,
+        backoff_seconds=settings.worker_backoff_seconds,
+        max_backoff_seconds=settings.worker_max_backoff_seconds,
+    )
+    async with keep_leases(store, settings.worker_lease_seconds) as leases:
+        yield JobProcessor(store, retrying, events, leases, max_runs=settings.worker_max_runs)
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Work until SIGTERM or SIGINT: then leave the group first, and finish the running calls after."""
+    # What the client library says while a broker is away, our own lines say once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    await _ensure_topics(settings)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            connect_redis_result_store(
+                settings.redis_url.get_secret_value(),
+                max_connections=settings.redis_max_connections,
+                retention=settings.retention(),
+            )
+        )
+        producer = await stack.enter_async_context(
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+        )
+        events = await stack.enter_async_context(
+            connect_kafka_event_sink(
+                producer,
+                metrics_topic=settings.kafka_metrics_topic,
+                error_topic=settings.kafka_error_topic,
+                fallback=FileEventSink(Path(settings.llm_log_file)),
+            )
+        )
+        llm = await stack.enter_async_context(connect_llm(settings))
+        processor = await stack.enter_async_context(connect_processor(settings, store, events, llm))
+        dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
+        handler = RecordHandler(processor, dead_letters, events, settings.model_defaults())
+        dispatcher = Dispatcher(handler.handle, _limits(settings))
+        await stack.enter_async_context(
+            serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
+        )
+        await _consume(settings, dispatcher, stop)
+
+
+async def _consume(settings: WorkerSettings, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
+    broker = KafkaBroker(
+        settings.kafka_bootstrap_servers,
+        client_id=settings.llm_app_name,
+        apply_types=False,  # the handler takes the raw record: nothing to inject
+        logger=None,
+        graceful_timeout=_LEAVE_SECONDS,
+    )
+    subscriber = subscribe(broker, dispatcher, settings)
+    await broker.start()
+    dispatcher.attach(subscriber.consumer)
+    logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
+        "worker_ready"
+    )
+    async with commit_in_background(dispatcher):
+        await stop.wait()
+        logger.bind(in_flight=dispatcher.in_flight).info("worker_leaving")
+        await dispatcher.leave()
+        # Without a broker, leaving can hang for ever.
+        await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
+    cut_off = await dispatcher.finish(settings.worker_drain_seconds)
+    logger.bind(cut_off=cut_off).info("worker_stopped")
+
+
+async def _ensure_topics(settings: WorkerSettings) -> None:
+    await ensure_topics(
+        settings.kafka_bootstrap_servers,
+        [
+            settings.kafka_request_topic,
+            settings.kafka_metrics_topic,
+            settings.kafka_error_topic,
+            settings.kafka_dead_letter_topic,
+        ],
+        partitions=settings.kafka_request_partitions,
+        replication_factor=settings.kafka_replication_factor,
+    )
+
+
+def _limits(settings: WorkerSettings) -> Limits:
+    return Limits(
+        concurrency=settings.worker_concurrency,
+        window_jobs=settings.worker_window_jobs,
+        window_bytes=settings.worker_window_bytes,
+        partition_span=settings.worker_partition_span,
+        patience_seconds=settings.worker_max_poll_seconds * _PATIENCE_SHARE,
+    )

@@ -1,0 +1,67 @@
+"""The worker's settings."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared.settings import Port, PositiveSeconds, ServiceSettings
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+class WorkerSettings(ServiceSettings):
+    """`python -m worker`; read once at start."""
+
+    openai_api_key: SecretStr = Field(SecretStr(""), description="The service's own provider key")
+    openai_base_url: str = Field("", description=f"Any OpenAI-compatible server; empty: {OPENAI_URL}")
+    kafka_consumer_group: str = Field(
+        "llm-workers", min_length=1, description="Consumer group of the workers"
+    )
+    worker_concurrency: int = Field(1000, ge=1, description="Provider calls at once in a process")
+    worker_window_jobs: int = Field(2000, ge=1, description="Jobs held at once, running or waiting")
+    worker_window_bytes: int = Field(67_108_864, ge=4_194_304, description="Bytes of jobs held at once")
+    worker_partition_span: int = Field(
+        10_000,
+        ge=1,
+        description="Offsets between the first unfinished and the last taken before a partition pauses",
+    )
+    worker_lease_seconds: PositiveSeconds = Field(20, description="How long a silent worker keeps its jobs")
+    worker_max_runs: int = Field(
+        3, ge=1, description="Runs of a job that may die with their worker before it is dead-lettered"
+    )
+    worker_max_attempts: int = Field(5, ge=1, description="Provider calls of one run")
+    worker_backoff_seconds: PositiveSeconds = Field(
+        0.5, description="First pause between two provider calls; doubles"
+    )
+    worker_max_backoff_seconds: PositiveSeconds = Field(
+        30, description="Longest pause that the worker chooses itself"
+    )
+    worker_connect_timeout_seconds: PositiveSeconds = Field(10, description="Time to connect to the provider")
+    worker_read_timeout_seconds: PositiveSeconds = Field(
+        120, description="Silence of the provider before its outcome is unknown"
+    )
+    worker_drain_seconds: PositiveSeconds = Field(
+        600, description="Time for running calls to end after SIGTERM"
+    )
+    worker_session_timeout_seconds: PositiveSeconds = Field(
+        30, description="Silence before Kafka gives a worker's partitions away"
+    )
+    worker_max_poll_seconds: PositiveSeconds = Field(
+        300, description="Time without asking Kafka for records before it gives the partitions away"
+    )
+    worker_health_host: str = Field("0.0.0.0", description="Address of the health server")
+    worker_health_port: Port = Field(
+        8001, description="Port of /health/live and /health/ready; 0 takes a free one"
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.worker_window_jobs < self.worker_concurrency:
+            raise ValueError(
+                f"WORKER_WINDOW_JOBS={self.worker_window_jobs} is below "
+                f"WORKER_CONCURRENCY={self.worker_concurrency}; allowed: at least that"
+            )
+        return self
+
+    def provider_url(self) -> str:
+        return (self.openai_base_url or OPENAI_URL).rstrip("/")

@@ -1,0 +1,120 @@
+"""The FastStream subscription: bytes in, dead letters out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from loguru import logger
+
+from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
+from shared.domain.job import ModelDefaults
+from shared.ports import EventSink
+from shared.wire import job_from_record
+from worker.dead_letters import DeadLettersUnavailable, KafkaDeadLetters
+from worker.dispatcher import Dispatcher
+from worker.ports import Record
+from worker.service import Done, JobProcessor, LookAgain, Poisoned, failure_event
+from worker.settings import WorkerSettings
+
+_BURY_AGAIN_SECONDS = 1.0
+
+
+class RecordHandler:
+    """One record to its end."""
+
+    def __init__(
+        self,
+        processor: JobProcessor,
+        dead_letters: KafkaDeadLetters,
+        events: EventSink,
+        defaults: ModelDefaults,
+    ) -> None:
+        self._processor = processor
+        self._dead_letters = dead_letters
+        self._events = events
+        self._defaults = defaults
+
+    async def handle(self, record: Record) -> float | None:
+        """None when the record is finished, else the seconds after which to look again."""
+        try:
+            job = job_from_record(record.value, record.headers, record.timestamp, self._defaults)
+            outcome = await self._processor.process(job)
+        except InvalidRequest as invalid:
+            return await self._bury(record, invalid.error, invalid.request_id)
+        except Exception:
+            # Nothing may hold its partition for ever, a fault of ours included.
+            logger.bind(partition=record.partition, offset=record.offset).exception("record_crashed")
+            return await self._bury(record, _CRASHED, None)
+        match outcome:
+            case Done():
+                return None
+            case LookAgain(seconds):
+                return seconds
+            case Poisoned(error):
+                return await self._bury(record, error, job.id.request_id)
+
+    async def _bury(self, record: Record, error: JobError, request_id: str | None) -> float | None:
+        try:
+            await self._dead_letters.bury(record, error)
+        except DeadLettersUnavailable as fault:
+            logger.bind(offset=record.offset, fault=str(fault)).warning("dead_letter_waits")
+            return _BURY_AGAIN_SECONDS
+        origin: dict[str, Any] = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+        }
+        logger.bind(request_id=request_id, reason=error.error_code, **origin).warning("record_dead_lettered")
+        self._events.emit(failure_event(request_id, error, 0, **origin))
+        return None
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """What a rebalance means for the dispatcher."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._dispatcher.revoke(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        logger.bind(partitions=len(list(assigned))).info("partitions_assigned")
+
+
+def subscribe(broker: KafkaBroker, dispatcher: Dispatcher, settings: WorkerSettings) -> Any:
+    """Hand every record of the request topic to the dispatcher, raw. Each setting was a measured trap."""
+    subscriber = broker.subscriber(
+        settings.kafka_request_topic,
+        group_id=settings.kafka_consumer_group,
+        ack_policy=AckPolicy.MANUAL,  # FastStream's own ack commits positions, not the watermark
+        auto_offset_reset="earliest",  # "latest" drops the backlog of a new group
+        parser=_raw_message,
+        decoder=_raw_record,
+        listener=_Rebalances(dispatcher),
+        session_timeout_ms=int(settings.worker_session_timeout_seconds * 1000),
+        heartbeat_interval_ms=int(min(3.0, settings.worker_session_timeout_seconds / 4) * 1000),
+        max_poll_interval_ms=int(settings.worker_max_poll_seconds * 1000),
+        rebalance_timeout_ms=60_000,  # it defaults to the session timeout
+        max_partition_fetch_bytes=262_144,
+    )
+
+    @subscriber
+    async def admit(record: Any) -> None:
+        await dispatcher.admit(record)
+
+    return subscriber
+
+
+async def _raw_message(record: Any) -> KafkaMessage:
+    # FastStream's parser drops a record with a null or non-UTF-8 header before any handler sees it.
+    return KafkaMessage(raw_message=record, body=b"", consumer=None)  # type: ignore[arg-type] # never asked
+
+
+async def _raw_record(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+_CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the record was handled")

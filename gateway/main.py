@@ -152,12 +152,21 @@ def serve(settings: GatewaySettings, app: FastAPI) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
-        host=settings.llm_host,
-        port=settings.llm_port,
         loop="uvloop",
         http="httptools",
         access_log=False,
         log_level="critical",
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
-    GatewayServer(config, app).run()
+    GatewayServer(config, app).run(sockets=[_bind(settings.llm_host, settings.llm_port)])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """The address is taken now and listened to when the app is ready."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as fault:
+        raise SystemExit(f"LLM_HOST={host} LLM_PORT={port}: cannot listen there: {fault.strerror}") from None
+    return listener

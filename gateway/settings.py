@@ -25,7 +25,7 @@ class GatewaySettings(ServiceSettings):
     llm_max_body_bytes: int = Field(1_048_576, ge=1024, le=2_097_152, description="The largest request body")
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
+    def _gateway_is_consistent(self) -> Self:
         if self.llm_enable_auth:
             raise ValueError("LLM_ENABLE_AUTH=true is not supported yet; allowed: false")
         if self.llm_default_wait_seconds > self.llm_max_wait_seconds:

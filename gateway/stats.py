@@ -56,7 +56,7 @@ class Stats:
             "tokens": {name: self.tokens[name] for name in ("prompt_tokens", "completion_tokens")},
             "latency_ms_mean": round(self.latency_ms_total / answered, 3) if answered else None,
             "retries": self.retries,
-            "errors": dict(self.errors),
+            "errors": {str(code): count for code, count in self.errors.items()},
             "waiting": waiting,
         }
 

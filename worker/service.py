@@ -47,13 +47,21 @@ class JobProcessor:
     """Executes jobs, each at least once and stored once."""
 
     def __init__(
-        self, store: JobRuns, llm: LLMClient, events: EventSink, leases: Leases, *, max_runs: int
+        self,
+        store: JobRuns,
+        llm: LLMClient,
+        events: EventSink,
+        leases: Leases,
+        *,
+        max_runs: int,
+        store_away_seconds: float = _STORE_AWAY_SECONDS,
     ) -> None:
         self._store = store
         self._llm = llm
         self._events = events
         self._leases = leases
         self._max_runs = max_runs
+        self._store_away_seconds = store_away_seconds
         self._processing: set[JobId] = set()
 
     async def process(self, job: Job) -> Outcome:
@@ -72,7 +80,7 @@ class JobProcessor:
             begun = await self._store.begin(run, self._leases.lease_seconds, job.deadline)
         except StoreUnavailable as fault:
             logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("job_waits_for_store")
-            return LookAgain(_STORE_AWAY_SECONDS)
+            return LookAgain(self._store_away_seconds)
         match begun:
             case Begun():
                 with self._leases.hold(run):
@@ -121,7 +129,7 @@ class JobProcessor:
                 return await self._store.save(run, result)
             except StoreUnavailable as fault:
                 logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_store")
-                await asyncio.sleep(_STORE_AWAY_SECONDS)
+                await asyncio.sleep(self._store_away_seconds)
 
     def _tell(self, result: Succeeded | Failed) -> None:
         usage = result.usage if isinstance(result, Succeeded) else None

@@ -55,7 +55,7 @@ class WorkerSettings(ServiceSettings):
     )
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
+    def _worker_is_consistent(self) -> Self:
         if self.worker_window_jobs < self.worker_concurrency:
             raise ValueError(
                 f"WORKER_WINDOW_JOBS={self.worker_window_jobs} is below "

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from loguru import logger
 
 _RETRY_SECONDS = 1.0
+_TRY_SECONDS = 10.0
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 
@@ -22,7 +23,7 @@ async def ensure_topics(
 ) -> None:
     """Create each topic unless it exists; an existing one keeps its partitions.
 
-    A broker that is not up yet is waited for; after `patience_seconds` its `KafkaError` is raised.
+    A broker that is not up yet is waited for; after `patience_seconds` its error is raised.
     """
     wanted = [
         NewTopic(
@@ -33,9 +34,11 @@ async def ensure_topics(
     give_up_at = time.monotonic() + patience_seconds
     while True:
         try:
-            await _create(bootstrap_servers, wanted)
-        except KafkaError as fault:
-            if time.monotonic() > give_up_at or not fault.retriable:
+            # A new client each time: one that knows a dead controller asks it again and again.
+            async with asyncio.timeout(_TRY_SECONDS):
+                await _create(bootstrap_servers, wanted)
+        except (KafkaError, TimeoutError) as fault:
+            if time.monotonic() > give_up_at or not getattr(fault, "retriable", True):
                 raise
             logger.bind(brokers=bootstrap_servers, fault=type(fault).__name__).warning("kafka_not_ready")
             await asyncio.sleep(_RETRY_SECONDS)

@@ -79,6 +79,7 @@ class RedisResultStore:
         self._channel = f"llm:results:{self._replica}"
         self._own_claims = f"{self._replica}:" if queue_dies_with_process else ""
         self._watches = ResultWatches()
+        self._is_listening = True
         self._reserve = self._script("reserve")
         self._release = self._script("release")
         self._look = self._script("look")
@@ -164,7 +165,9 @@ class RedisResultStore:
             try:
                 await self._listen(listener)
             except (*_FAULTS, StoreUnavailable) as fault:
-                logger.bind(fault=type(fault).__name__).warning("result_channel_lost")
+                if self._is_listening:
+                    logger.bind(fault=type(fault).__name__).warning("result_channel_lost")
+                self._is_listening = False
             except Exception:
                 logger.exception("result_channel_crashed")
             await asyncio.sleep(_RECONNECT_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
@@ -173,6 +176,7 @@ class RedisResultStore:
         async with listener.pubsub(ignore_subscribe_messages=True) as subscription:
             await subscription.subscribe(self._channel)
             await self.sweep()
+            self._is_listening = True
             while True:
                 message = await subscription.get_message(timeout=_SWEEP_SECONDS)
                 if message is not None:

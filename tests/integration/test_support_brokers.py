@@ -45,15 +45,16 @@ def distribution() -> KafkaDistribution:
 
 
 async def test_a_record_sent_with_all_acks_comes_back(kafka: AnyKafka) -> None:
-    assert await round_trip(kafka) == (b"key", b"value")
+    assert await round_trip(kafka, await new_topic(kafka)) == (b"key", b"value")
 
 
 async def test_a_cluster_serves_while_one_node_is_dead_and_takes_it_back(
     distribution: KafkaDistribution,
 ) -> None:
     with ApacheKafka(distribution, nodes=3, properties=QUICK_FENCING) as kafka:
+        topic = await new_topic(kafka)  # aiokafka's admin client never looks for another controller
         kafka.kill_node(1)
-        assert await round_trip(kafka) == (b"key", b"value")
+        assert await round_trip(kafka, topic) == (b"key", b"value")
         kafka.start_node(1)
         assert kafka.child(1).is_alive()
 
@@ -64,10 +65,10 @@ async def test_kafka_behind_a_proxy_advertises_the_proxy(distribution: KafkaDist
         kafka.advertise(1, proxy.port)
         with kafka:
             assert kafka.bootstrap_servers == f"127.0.0.1:{proxy.port}"
-            assert await round_trip(kafka) == (b"key", b"value")
+            assert await round_trip(kafka, await new_topic(kafka)) == (b"key", b"value")
 
 
-async def round_trip(kafka: AnyKafka) -> tuple[bytes | None, bytes | None]:
+async def new_topic(kafka: AnyKafka) -> str:
     topic = f"topic-{uuid.uuid4()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
     await admin.start()
@@ -75,6 +76,10 @@ async def round_trip(kafka: AnyKafka) -> tuple[bytes | None, bytes | None]:
         await admin.create_topics([NewTopic(topic, 1, -1, replica_assignments={})])
     finally:
         await admin.close()
+    return topic
+
+
+async def round_trip(kafka: AnyKafka, topic: str) -> tuple[bytes | None, bytes | None]:
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka.bootstrap_servers, acks="all", enable_idempotence=True
     )
@@ -182,7 +187,7 @@ async def test_errors_have_the_shape_of_openai(
 
 
 async def test_other_directives_shape_the_answer(provider: ScriptedProvider) -> None:
-    with pytest.raises(ValueError, match="JSON|Expecting|Unterminated|char"):
+    with pytest.raises(ValueError, match="char"):
         (await ask(provider, "[[malformed]]")).json()
     assert (await ask(provider, "[[finish=length]]")).json()["choices"][0]["finish_reason"] == "length"
     choice = (await ask(provider, "[[tool_calls]]")).json()["choices"][0]
@@ -264,8 +269,16 @@ time.sleep(600)
 """
 
 
+RUNAWAY = """
+import subprocess
+sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
+print("pid", sleeper.pid, flush=True)
+sleeper.wait()
+"""
+
+
 def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", GRANDPARENT, tmp_path / "grandchild.log"]
+    command = [sys.executable, "-c", GRANDPARENT, f"{tmp_path / 'grandchild.log'}"]
     with start(command, log_path=tmp_path / "child.log", cwd=ROOT) as parent:
         grandchild = int(wait_for_line(parent, "child").split()[1])
         os.kill(parent.pid, signal.SIGKILL)
@@ -273,8 +286,7 @@ def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
 
 
 def test_the_whole_tree_ends_with_the_child(tmp_path: Path) -> None:
-    script = "import subprocess; p = subprocess.Popen(['sleep', '600'], start_new_session=True); print('pid', p.pid, flush=True); p.wait()"
-    with start([sys.executable, "-c", script], log_path=tmp_path / "log") as child:
+    with start([sys.executable, "-c", RUNAWAY], log_path=tmp_path / "log") as child:
         runaway = int(wait_for_line(child, "pid").split()[1])
     wait_for_end(runaway)
 
@@ -283,7 +295,7 @@ def test_a_child_that_ends_too_early_shows_its_log(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "print('no such luck'); raise SystemExit(3)"]
     with (
         start(command, log_path=tmp_path / "log") as child,
-        pytest.raises(NotReadyError, match="ended with 3 before listening[\\s\\S]*no such luck"),
+        pytest.raises(NotReadyError, match=r"ended with 3 before listening[\s\S]*no such luck"),
     ):
         wait_for_port("127.0.0.1", free_port(), 10, child)
 

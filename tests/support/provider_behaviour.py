@@ -1,0 +1,102 @@
+"""How the scripted provider treats one call: from a directive in the message, or from the global script.
+
+A directive is part of the last user message: `[[latency_ms=200]]`, `[[status=429 times=2 retry_after=0.05]]`,
+`[[status=400 code=context_length_exceeded]]`, `[[hang]]`, `[[cut]]`, `[[malformed]]`, `[[finish=length]]`,
+`[[tool_calls]]`. `times=N` limits a fault to the first N calls that carry that very message.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+_DIRECTIVE = re.compile(r"\[\[([^\[\]]+)\]\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    latency_ms: float = 0
+    latency_ms_max: float = 0  # above latency_ms: uniform between the two
+    status: int = 200
+    code: str | None = None
+    retry_after: float | None = None
+    hang: bool = False
+    cut: bool = False
+    malformed: bool = False
+    finish: str = "stop"
+    tool_calls: bool = False
+    times: int | None = None  # of the fault; None is for ever
+    rate: float = 1.0  # of the fault, in the global script
+
+    @property
+    def without_fault(self) -> "Behaviour":
+        return replace(self, status=200, hang=False, cut=False, malformed=False)
+
+    def fault_of(self, other: "Behaviour") -> "Behaviour":
+        """The other's fault at this one's speed."""
+        return replace(other, latency_ms=self.latency_ms, latency_ms_max=self.latency_ms_max)
+
+
+_TYPES: dict[str, Any] = {
+    "status": int,
+    "times": int,
+    "latency_ms": float,
+    "latency_ms_max": float,
+    "retry_after": float,
+    "rate": float,
+}
+_NAMES = {field.name for field in fields(Behaviour)}
+
+
+class Script:
+    """The global behaviour, and who has had how many faults already."""
+
+    def __init__(self, wanted: Mapping[str, Any] | None = None) -> None:
+        wanted = dict(wanted or {})
+        self._random = random.Random(wanted.pop("seed", 0))
+        self._failures = [_behaviour(failure) for failure in wanted.pop("failures", [])]
+        self._used = [0] * len(self._failures)
+        self._usual = _behaviour(wanted)
+        self._seen: Counter[str] = Counter()
+
+    def behaviour(self, message: str) -> Behaviour:
+        """A message's own directive wins over the global script."""
+        settings = _directives(message)
+        if not settings:
+            return self._global()
+        asked = _behaviour(settings, self._usual)
+        self._seen[message] += 1
+        is_spent = asked.times is not None and self._seen[message] > asked.times
+        return asked.without_fault if is_spent else asked
+
+    def seconds(self, behaviour: Behaviour) -> float:
+        low, high = behaviour.latency_ms, behaviour.latency_ms_max
+        return (self._random.uniform(low, high) if high > low else low) / 1000
+
+    def _global(self) -> Behaviour:
+        for number, failure in enumerate(self._failures):
+            is_left = failure.times is None or self._used[number] < failure.times
+            if is_left and (failure.rate >= 1 or self._random.random() < failure.rate):
+                self._used[number] += 1
+                return self._usual.fault_of(failure)
+        return self._usual
+
+
+def _directives(message: str) -> dict[str, str | bool]:
+    if "[[" not in message:  # the fast path of a load test
+        return {}
+    words = " ".join(_DIRECTIVE.findall(message)).split()
+    parts = (word.partition("=") for word in words)
+    return {name: value if is_set else True for name, is_set, value in parts}
+
+
+def _behaviour(settings: Mapping[str, Any], usual: Behaviour | None = None) -> Behaviour:
+    unknown = settings.keys() - _NAMES
+    if unknown:
+        raise ValueError(f"unknown in a script: {', '.join(sorted(unknown))}")
+    typed = {name: _TYPES.get(name, lambda value: value)(value) for name, value in settings.items()}
+    if "latency_ms" in typed and "latency_ms_max" not in typed:
+        typed["latency_ms_max"] = 0
+    return replace(usual or Behaviour(), **typed)

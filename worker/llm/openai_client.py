@@ -17,6 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
+from pydantic_core import to_json
 
 from shared.domain.errors import ErrorCode
 from shared.domain.invoke_body import Message
@@ -89,7 +90,7 @@ class OpenAIClient:
             headers["authorization"] = f"Bearer {secret}"
 
         async def post(payload: dict[str, Any]) -> dict[str, Any]:
-            return await self._post(orjson.dumps(payload), headers)
+            return await self._post(to_json(payload), headers)
 
         return post
 

@@ -11,7 +11,7 @@ from gateway.service import Accepted, Answered, JobService, RequestRefused
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job, JobId
-from shared.ports import Begun, Run
+from shared.ports import Begun, Finished, Pending, Run, StoreUnavailable
 from tests.support.jobs import make_failure, make_job, make_success
 
 
@@ -156,3 +156,15 @@ async def test_a_draining_gateway_holds_no_wait(service: JobService) -> None:
 
 async def test_nobody_knows_an_unknown_id(service: JobService) -> None:
     assert await service.get(JobId("public", str(uuid4())), 30) is None
+
+
+async def test_a_job_that_the_queue_has_is_accepted_even_if_the_store_goes_away(queue: HeldQueue) -> None:
+    class LeavingStore(MemoryResultStore):
+        async def get(self, job_id: JobId) -> Pending | Finished | None:
+            raise StoreUnavailable("away")
+
+    service = JobService(LeavingStore(timedelta(hours=1)), queue, max_waiters=2)
+    job = make_job()
+    outcome = await service.submit(job, 0)
+    assert isinstance(outcome, Accepted)
+    assert queue.jobs == [job]

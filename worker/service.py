@@ -3,19 +3,17 @@
 import asyncio
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
 
 from loguru import logger
-from pydantic import JsonValue
 
-from shared.domain.errors import ErrorCode, JobError, job_error
+from shared.domain.errors import ErrorCode, JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Begun, Conflicting, EventSink, Finished, Held, JobRuns, Run, StoreUnavailable
 from worker.leases import Leases
-from worker.ports import Completion, LLMClient, LLMError, RateLimited
+from worker.ports import LLMClient, LLMError
+from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, provider_error, too_many_runs
 
 _RUNNING_HERE_SECONDS = 0.5
 _STORE_AWAY_SECONDS = 1.0
@@ -103,24 +101,24 @@ class JobProcessor:
         return Done()
 
     async def _execute(self, job: Job, begun: Begun) -> Succeeded | Failed:
-        attempt = _Attempt(job, begun, datetime.now(UTC))
-        remaining_seconds = (job.deadline - attempt.started_at).total_seconds()
+        report = RunReport(job, begun)
+        remaining_seconds = (job.deadline - report.started_at).total_seconds()
         if remaining_seconds <= 0:
-            return attempt.expired("before it could start")
+            return report.expired("before it could start")
         if begun.interrupted_runs >= self._max_runs:
-            return attempt.failed(_too_many_runs(begun.interrupted_runs))
+            return report.failed(too_many_runs(begun.interrupted_runs))
         if begun.interrupted_runs and job.on_unknown == "fail":
-            return attempt.failed(_UNKNOWN_OUTCOME)
+            return report.failed(UNKNOWN_OUTCOME)
         try:
             async with asyncio.timeout(remaining_seconds):
-                return attempt.succeeded(await self._llm.complete(job, attempt.number))
+                return report.succeeded(await self._llm.complete(job, report.first_attempt))
         except TimeoutError:
-            return attempt.expired("while it was running", calls=1)
+            return report.expired("while it was running", calls=1)
         except LLMError as fault:
-            return attempt.failed(_provider_error(fault), fault)
+            return report.failed(provider_error(fault), fault)
         except Exception:
             logger.bind(request_id=job.id.request_id).exception("job_crashed")
-            return attempt.failed(_CRASHED)
+            return report.failed(CRASHED)
 
     async def _save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         """The answer is paid for: it is kept until the store takes it."""
@@ -154,113 +152,11 @@ class JobProcessor:
 
     def _refuse(self, job: Job) -> Outcome:
         """A record whose id belongs to another question: said, and left alone."""
-        self._events.emit(failure_event(job.id.request_id, _CONFLICT, 0))
+        self._events.emit(failure_event(job.id.request_id, CONFLICT, 0))
         return Done()
 
 
-class _Attempt:
-    """One run of a job on its way to a result."""
-
-    def __init__(self, job: Job, begun: Begun, started_at: datetime) -> None:
-        self.started_at = started_at
-        self._job = job
-        self._interrupted_runs = begun.interrupted_runs
-        # A run that died counts one call, because it may have made one.
-        self._earlier_calls = begun.attempts + begun.interrupted_runs
-        self.number = self._earlier_calls + 1
-
-    def succeeded(self, completion: Completion) -> Succeeded:
-        return Succeeded(
-            request_id=self._job.id.request_id,
-            model=completion.model,
-            completed_at=datetime.now(UTC),
-            queue_ms=self._queue_ms(),
-            llm_latency_ms=completion.latency_ms,
-            attempts=self._earlier_calls + completion.attempts,
-            retry_count=self._earlier_calls + completion.attempts - 1,
-            rate_limited=completion.rate_limited,
-            possible_duplicate_charge=completion.possible_duplicate_charge or self._interrupted_runs > 0,
-            metadata=self._job.metadata,
-            message=completion.message,
-            finish_reason=completion.finish_reason,
-            confidence=completion.confidence,
-            usage=completion.usage,
-        )
-
-    def failed(self, error: JobError, fault: LLMError | None = None) -> Failed:
-        return self._failed(
-            error,
-            "failed",
-            calls=fault.attempts if fault else 0,
-            rate_limited=fault.rate_limited if fault else False,
-            possible_duplicate_charge=fault.possible_duplicate_charge if fault else False,
-        )
-
-    def expired(self, when: str, calls: int = 0) -> Failed:
-        error = job_error(ErrorCode.DEADLINE_EXCEEDED, f"The deadline of the job passed {when}")
-        return self._failed(error, "expired", calls=calls)
-
-    def _failed(
-        self,
-        error: JobError,
-        status: Literal["failed", "expired"],
-        *,
-        calls: int,
-        rate_limited: bool = False,
-        possible_duplicate_charge: bool = False,
-    ) -> Failed:
-        attempts = self._earlier_calls + calls
-        ended_at = datetime.now(UTC)
-        return Failed(
-            status=status,
-            request_id=self._job.id.request_id,
-            model=self._job.model,
-            completed_at=ended_at,
-            queue_ms=self._queue_ms(),
-            llm_latency_ms=round((ended_at - self.started_at).total_seconds() * 1000, 3) if calls else 0.0,
-            attempts=attempts,
-            retry_count=max(0, attempts - 1),
-            rate_limited=rate_limited,
-            possible_duplicate_charge=possible_duplicate_charge,
-            metadata=self._job.metadata,
-            error=error,
-        )
-
-    def _queue_ms(self) -> float:
-        return round(max(0.0, (self.started_at - self._job.created_at).total_seconds() * 1000), 3)
-
-
-def failure_event(request_id: str | None, error: JobError, attempt: int, **origin: int | str) -> JobFailed:
+def failure_event(request_id: str | None, error: JobError, attempt: int) -> JobFailed:
     """A failure as a fact; the provider's own words stay in the result."""
     body = error.model_dump(mode="json", exclude={"details"})
-    return JobFailed(request_id=request_id, error=body, attempt=attempt, **origin)  # type: ignore[arg-type]
-
-
-def _provider_error(fault: LLMError) -> JobError:
-    details: dict[str, JsonValue] = {}
-    if fault.provider_message:
-        details["provider_message"] = fault.provider_message
-    if isinstance(fault, RateLimited) and fault.retry_after_seconds is not None:
-        details["retry_after_seconds"] = fault.retry_after_seconds
-    return job_error(fault.code, str(fault), details=details or None)
-
-
-def _too_many_runs(interrupted_runs: int) -> JobError:
-    return job_error(
-        ErrorCode.TOO_MANY_RUNS,
-        f"{interrupted_runs} workers ended while they ran this job; it is not tried again",
-        details={"interrupted_runs": interrupted_runs},
-    )
-
-
-_UNKNOWN_OUTCOME = job_error(
-    ErrorCode.UNKNOWN_OUTCOME,
-    "A worker ended during the provider call, which may have been charged; on_unknown is fail, so it was not "
-    "repeated",
-)
-_CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the job ran")
-_CONFLICT = job_error(
-    ErrorCode.DUPLICATE_REQUEST_ID,
-    "request_id: this id was used with another body or another key",
-    field="request_id",
-)
+    return JobFailed(request_id=request_id, error=body, attempt=attempt)

@@ -1,0 +1,116 @@
+"""What a run came to: the result that is stored."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+from shared.domain.errors import ErrorCode, JobError, job_error
+from shared.domain.job import Job
+from shared.domain.result import Failed, Succeeded
+from shared.ports import Begun
+from worker.ports import Completion, LLMError, RateLimited
+
+
+class RunReport:
+    """What one run of a job came to, as its result."""
+
+    def __init__(self, job: Job, begun: Begun) -> None:
+        self.started_at = datetime.now(UTC)
+        self._job = job
+        self._interrupted_runs = begun.interrupted_runs
+        # A run that died counts one call, because it may have made one.
+        self._earlier_calls = begun.attempts + begun.interrupted_runs
+        self.first_attempt = self._earlier_calls + 1
+
+    def succeeded(self, completion: Completion) -> Succeeded:
+        return Succeeded(
+            request_id=self._job.id.request_id,
+            model=completion.model,
+            completed_at=datetime.now(UTC),
+            queue_ms=self._queue_ms(),
+            llm_latency_ms=completion.latency_ms,
+            attempts=self._earlier_calls + completion.attempts,
+            retry_count=self._earlier_calls + completion.attempts - 1,
+            rate_limited=completion.rate_limited,
+            possible_duplicate_charge=completion.possible_duplicate_charge or self._interrupted_runs > 0,
+            metadata=self._job.metadata,
+            message=completion.message,
+            finish_reason=completion.finish_reason,
+            confidence=completion.confidence,
+            usage=completion.usage,
+        )
+
+    def failed(self, error: JobError, fault: LLMError | None = None) -> Failed:
+        return self._failed(
+            error,
+            "failed",
+            calls=fault.attempts if fault else 0,
+            rate_limited=fault.rate_limited if fault else False,
+            possible_duplicate_charge=fault.possible_duplicate_charge if fault else False,
+        )
+
+    def expired(self, when: str, calls: int = 0) -> Failed:
+        error = job_error(ErrorCode.DEADLINE_EXCEEDED, f"The deadline of the job passed {when}")
+        return self._failed(error, "expired", calls=calls)
+
+    def _failed(
+        self,
+        error: JobError,
+        status: Literal["failed", "expired"],
+        *,
+        calls: int,
+        rate_limited: bool = False,
+        possible_duplicate_charge: bool = False,
+    ) -> Failed:
+        attempts = self._earlier_calls + calls
+        ended_at = datetime.now(UTC)
+        return Failed(
+            status=status,
+            request_id=self._job.id.request_id,
+            model=self._job.model,
+            completed_at=ended_at,
+            queue_ms=self._queue_ms(),
+            llm_latency_ms=round((ended_at - self.started_at).total_seconds() * 1000, 3) if calls else 0.0,
+            attempts=attempts,
+            retry_count=max(0, attempts - 1),
+            rate_limited=rate_limited,
+            possible_duplicate_charge=possible_duplicate_charge,
+            metadata=self._job.metadata,
+            error=error,
+        )
+
+    def _queue_ms(self) -> float:
+        return round(max(0.0, (self.started_at - self._job.created_at).total_seconds() * 1000), 3)
+
+
+def provider_error(fault: LLMError) -> JobError:
+    """The provider's fault as the error of the job."""
+    details: dict[str, JsonValue] = {}
+    if fault.provider_message:
+        details["provider_message"] = fault.provider_message
+    if isinstance(fault, RateLimited) and fault.retry_after_seconds is not None:
+        details["retry_after_seconds"] = fault.retry_after_seconds
+    return job_error(fault.code, str(fault), details=details or None)
+
+
+def too_many_runs(interrupted_runs: int) -> JobError:
+    """A job that keeps killing workers."""
+    return job_error(
+        ErrorCode.TOO_MANY_RUNS,
+        f"{interrupted_runs} workers ended while they ran this job; it is not tried again",
+        details={"interrupted_runs": interrupted_runs},
+    )
+
+
+UNKNOWN_OUTCOME = job_error(
+    ErrorCode.UNKNOWN_OUTCOME,
+    "A worker ended during the provider call, which may have been charged; on_unknown is fail, so it was not "
+    "repeated",
+)
+CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the job ran")
+CONFLICT = job_error(
+    ErrorCode.DUPLICATE_REQUEST_ID,
+    "request_id: this id was used with another body or another key",
+    field="request_id",
+)

@@ -24,6 +24,7 @@ Handle = Callable[[Record], Awaitable[float | None]]
 
 _COMMIT_SECONDS = 0.5
 _COMMIT_TIMEOUT_SECONDS = 5.0
+_CRASHED_SECONDS = 5.0
 
 
 class Consumer(Protocol):
@@ -155,7 +156,12 @@ class Dispatcher:
         async with self._slots:
             if not ledger.is_alive:
                 return 0  # it waited for a slot, and the partition went to another worker
-            return await self._handle(record)
+            try:
+                return await self._handle(record)
+            except Exception:
+                # The record keeps its place: a fault of ours must be seen, not skipped.
+                logger.bind(partition=record.partition, offset=record.offset).exception("handler_crashed")
+                return _CRASHED_SECONDS
 
     def _moved_watermarks(self) -> dict[TopicPartition, int]:
         return {

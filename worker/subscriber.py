@@ -1,6 +1,7 @@
 """The FastStream subscription: bytes in, dead letters out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -61,13 +62,11 @@ class RecordHandler:
         except DeadLettersUnavailable as fault:
             logger.bind(offset=record.offset, fault=str(fault)).warning("dead_letter_waits")
             return _BURY_AGAIN_SECONDS
-        origin: dict[str, Any] = {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-        }
-        logger.bind(request_id=request_id, reason=error.error_code, **origin).warning("record_dead_lettered")
-        self._events.emit(failure_event(request_id, error, 0, **origin))
+        logger.bind(
+            request_id=request_id, reason=error.error_code, partition=record.partition, offset=record.offset
+        ).warning("record_dead_lettered")
+        fact = failure_event(request_id, error, 0)
+        self._events.emit(replace(fact, topic=record.topic, partition=record.partition, offset=record.offset))
         return None
 
 

@@ -293,3 +293,20 @@ async def test_what_does_not_end_in_time_is_cut_off_and_counted(
     await dispatcher.admit(FakeRecord(0, 1))
     await until(lambda: (0, 1) in handler.started)
     assert await dispatcher.finish(0.01) == 1
+
+
+async def test_a_record_whose_handler_crashes_keeps_its_place(consumer: FakeConsumer) -> None:
+    crashed = asyncio.Event()
+
+    async def crash(record: Record) -> float | None:
+        crashed.set()
+        raise ZeroDivisionError
+
+    dispatcher = Dispatcher(crash, limits())
+    dispatcher.attach(consumer)
+    await dispatcher.admit(FakeRecord(0, 1))
+    await crashed.wait()
+    await settle()
+    await dispatcher.commit()
+    assert (consumer.committed, dispatcher.in_flight) == ({FIRST: 1}, 1)
+    await dispatcher.finish(0)

@@ -298,7 +298,7 @@ async def test_what_does_not_end_in_time_is_cut_off_and_counted(
 async def test_a_record_whose_handler_crashes_keeps_its_place(consumer: FakeConsumer) -> None:
     crashed = asyncio.Event()
 
-    async def crash(record: Record) -> float | None:
+    async def crash(_: Record) -> float | None:
         crashed.set()
         raise ZeroDivisionError
 

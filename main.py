@@ -16,6 +16,7 @@ from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.job import ANY_MODEL
+from shared.garbage_collector import settle_garbage_collector
 from shared.ports import EventSink, ResultStore
 from shared.settings import load_settings
 from shared.telemetry.logging import configure_logging
@@ -142,6 +143,7 @@ def main() -> None:
         """-d '{"user_prompt":"What is the capital of France?"}'\n\n"""
     )
     sys.stdout.flush()
+    settle_garbage_collector()
     serve(settings, create_app(settings, lambda _: connect(settings)))
 
 

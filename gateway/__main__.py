@@ -2,6 +2,7 @@
 
 from gateway.main import create_app, serve
 from gateway.settings import GatewaySettings
+from shared.garbage_collector import settle_garbage_collector
 from shared.settings import load_settings
 from shared.telemetry.logging import configure_logging
 
@@ -15,6 +16,7 @@ def main() -> None:
             "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
         )
     configure_logging("gateway", settings.llm_log_level, is_debug=settings.llm_debug)
+    settle_garbage_collector()
     serve(settings, create_app(settings))
 
 

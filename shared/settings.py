@@ -44,7 +44,7 @@ class ServiceSettings(BaseSettings):
         SecretStr("redis://localhost:6379"), description="Redis or Valkey; may hold a password"
     )
     redis_enabled: bool = Field(default=True, description="false: results live in memory (one process only)")
-    redis_ttl_hours: float = Field(24, gt=0, description="How long a result is kept")
+    redis_ttl_hours: float = Field(24, gt=0, le=87_600, description="How long a result is kept")
     redis_max_connections: int = Field(
         10, ge=1, description="Connections of a process to Redis, beside the one that listens"
     )
@@ -107,7 +107,7 @@ def _complaints(invalid: ValidationError) -> list[str]:
     ]
 
 
-_SECRET = ("key", "url", "token", "password")
+_SECRET = ("api_key", "url", "password", "secret")
 
 
 def _complaint(field: str, problem: str, value: object) -> str:

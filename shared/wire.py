@@ -88,7 +88,7 @@ def job_from_record(
             request_id,
         )
     texts = _readable(headers)
-    created_at = _instant(texts.get("ce_time")) or _record_time(timestamp_ms)
+    created_at = _created_at(texts.get("ce_time"), timestamp_ms)
     return job_from_body(
         record,
         defaults,
@@ -135,9 +135,10 @@ def _instant(text: str | None) -> datetime | None:
     return None
 
 
-def _record_time(timestamp_ms: int) -> datetime:
-    """A record may come without a time (-1)."""
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if timestamp_ms > 0 else datetime.now(UTC)
+def _created_at(told: str | None, timestamp_ms: int) -> datetime:
+    """The header's, but not after the record's own time, which may be missing (-1)."""
+    recorded = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if timestamp_ms > 0 else datetime.now(UTC)
+    return min(_instant(told) or recorded, recorded)
 
 
 def _deadline(expiry: str | None, created_at: datetime) -> datetime | None:

@@ -3,6 +3,7 @@
 import uvloop
 from aiokafka.errors import KafkaError
 
+from shared.garbage_collector import settle_garbage_collector
 from shared.settings import load_settings
 from shared.telemetry.logging import configure_logging
 from worker.main import run
@@ -22,6 +23,7 @@ def main() -> None:
             "configuration error: a worker needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server without keys"
         )
     configure_logging("worker", settings.llm_log_level, is_debug=settings.llm_debug)
+    settle_garbage_collector()
     try:
         uvloop.run(run(settings))
     except (KafkaError, OSError) as fault:

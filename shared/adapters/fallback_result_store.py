@@ -79,8 +79,12 @@ class FallbackResultStore:
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
         here = [run for run in runs if self._memory.knows(run.id)]
         lost = await self._memory.renew(here, lease_seconds)
-        if not self._is_degraded:
-            lost += await self._durable.renew([run for run in runs if run not in here], lease_seconds)
+        there = [run for run in runs if run not in here]
+        if there and not self._is_degraded:
+            try:
+                lost += await self._durable.renew(there, lease_seconds)
+            except StoreUnavailable:
+                self._set_degraded(True)
         return lost
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:

@@ -13,6 +13,7 @@ from shared.domain.result import Failed, Succeeded, may_run_again
 from shared.ports import Begun, Conflicting, Finished, Held, Pending, Reserved, Run
 
 _MOST_JOBS = 100_000
+_ENDED = "ended"  # no run has this token: the one that failed cannot store its failure again
 
 
 @dataclass(slots=True)
@@ -54,7 +55,11 @@ class MemoryResultStore:
             if not may_run_again(entry.result):
                 return Finished(entry.result)
             self._entries[job_id] = _Entry(
-                fingerprint, claim, self._forgotten_at(expires_at), attempts=entry.attempts
+                fingerprint,
+                claim,
+                self._forgotten_at(expires_at),
+                token=_ENDED,
+                attempts=entry.attempts,
             )
             return Reserved()
         if entry.claim == claim and entry.status == "queued":
@@ -99,9 +104,9 @@ class MemoryResultStore:
         lost = []
         for run in runs:
             entry = self._entries.get(run.id)
-            if entry is not None and entry.token != run.token:
+            if entry is not None and entry.token not in ("", run.token):
                 lost.append(run)
-            elif entry is not None:
+            elif entry is not None and entry.token:
                 entry.lease_ends_at = self._clock() + lease_seconds
         return lost
 
@@ -110,10 +115,11 @@ class MemoryResultStore:
         if entry is None:
             self._make_room()
             entry = self._entries[run.id] = _Entry(run.fingerprint, "", 0.0, token=run.token)
+        # No token: nobody here began the run, and whoever brings a result is the first writer.
+        if entry.fingerprint != run.fingerprint or (not entry.result and entry.token not in ("", run.token)):
+            return None
         if entry.result is not None:
             return entry.result
-        if entry.token != run.token:
-            return None
         entry.result = result
         entry.attempts = result.attempts
         entry.forgotten_at = self._clock() + self._retention_seconds

@@ -5,6 +5,7 @@ Every step is atomic, and repeating it after a lost reply gives the same answer.
 
 import asyncio
 import contextlib
+import hashlib
 import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -17,8 +18,9 @@ from loguru import logger
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
+from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
@@ -64,6 +66,7 @@ async def connect_redis_result_store(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await store.aclose()
         await listener.aclose()
         await client.aclose()
         await pool.disconnect()
@@ -74,18 +77,19 @@ class RedisResultStore:
 
     def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
         self._client = client
+        self._batches = RedisBatches(client)
         self._retention = retention
         self._replica = secrets.token_hex(8)
         self._channel = f"llm:results:{self._replica}"
         self._own_claims = f"{self._replica}:" if queue_dies_with_process else ""
         self._watches = ResultWatches()
         self._is_listening = True
-        self._reserve = self._script("reserve")
-        self._release = self._script("release")
-        self._look = self._script("look")
-        self._begin = self._script("begin")
-        self._renew = self._script("renew")
-        self._save = self._script("save")
+        self._reserve = _Script("reserve")
+        self._release = _Script("release")
+        self._look = _Script("look")
+        self._begin = _Script("begin")
+        self._renew = _Script("renew")
+        self._save = _Script("save")
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
@@ -94,6 +98,7 @@ class RedisResultStore:
         claim = f"{self._replica}:{claim}"
         arguments = [fingerprint, claim, channel, self._forgotten_at_ms(expires_at), self._own_claims]
         reply = await self._call(self._reserve, job_id, arguments)
+        self._watches.arm(job_id)
         if reply[0] == b"reserved":
             return Reserved()
         return _pending_or_finished(reply) or Conflicting()
@@ -102,7 +107,9 @@ class RedisResultStore:
         await self._call(self._release, job_id, [f"{self._replica}:{claim}"])
 
     async def get(self, job_id: JobId) -> Pending | Finished | None:
-        return _pending_or_finished(await self._call(self._look, job_id, [self._channel_if_watched(job_id)]))
+        reply = await self._call(self._look, job_id, [self._channel_if_watched(job_id)])
+        self._watches.arm(job_id)
+        return _pending_or_finished(reply)
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
         return self._watches.open(job_id)
@@ -123,13 +130,9 @@ class RedisResultStore:
                 return Conflicting()
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
-        if not runs:
-            return []
-        with _store_faults():
-            pipeline = self._client.pipeline(transaction=False)
-            for run in runs:
-                await self._renew(keys=[_key(run.id)], args=[run.token, _ms(lease_seconds)], client=pipeline)
-            replies = await pipeline.execute()
+        lease = _ms(lease_seconds)
+        renewals = (self._call(self._renew, run.id, [run.token, lease]) for run in runs)
+        replies = await asyncio.gather(*renewals)
         return [run for run, still_ours in zip(runs, replies, strict=True) if not still_ours]
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
@@ -158,6 +161,9 @@ class RedisResultStore:
                 return bool(await self._client.ping())
         except _FAULTS:
             return False
+
+    async def aclose(self) -> None:
+        await self._batches.aclose()
 
     async def listen_forever(self, listener: Redis) -> None:
         """Resolve waits by what workers publish; survives every loss of the connection."""
@@ -195,16 +201,19 @@ class RedisResultStore:
 
     async def sweep(self) -> None:
         job_ids = list(self._watches.ids())
-        if not job_ids:
-            return
         with _store_faults():
-            pipeline = self._client.pipeline(transaction=False)
-            for job_id in job_ids:
-                pipeline.hget(_key(job_id), "res")
-            results = await pipeline.execute()
+            results = await asyncio.gather(
+                *(self._batches.call("HGET", _key(job_id), "res") for job_id in job_ids)
+            )
         for job_id, result in zip(job_ids, results, strict=True):
             if result is not None:
-                self._watches.resolve(job_id, load_result(result))
+                self._resolve_swept(job_id, result)
+
+    def _resolve_swept(self, job_id: JobId, stored: bytes) -> None:
+        try:
+            self._watches.resolve_armed(job_id, load_result(stored))
+        except ValueError:
+            logger.bind(request_id=job_id.request_id).exception("result_unreadable")
 
     def _deliver(self, notice: bytes) -> None:
         owner, request_id, result = notice.split(b"\n", 2)
@@ -216,14 +225,20 @@ class RedisResultStore:
     def _forgotten_at_ms(self, expires_at: datetime) -> int:
         return _ms((expires_at + self._retention).timestamp())
 
-    def _script(self, name: str) -> Any:
-        return self._client.register_script((_SCRIPTS / f"{name}.lua").read_text())
-
-    @staticmethod
-    async def _call(script: Any, job_id: JobId, arguments: list[Any]) -> list[Any]:
+    async def _call(self, script: "_Script", job_id: JobId, arguments: list[Any]) -> Any:
         with _store_faults():
-            reply: list[Any] = await script(keys=[_key(job_id)], args=arguments)
-            return reply
+            try:
+                return await self._batches.call("EVALSHA", script.sha, 1, _key(job_id), *arguments)
+            except NoScriptError:  # the first call, or a store that was restarted
+                return await self._batches.call("EVAL", script.text, 1, _key(job_id), *arguments)
+
+
+class _Script:
+    """A Lua step."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (_SCRIPTS / f"{name}.lua").read_text()
+        self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - Redis names scripts so
 
 
 @contextlib.contextmanager

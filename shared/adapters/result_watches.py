@@ -12,6 +12,7 @@ class Watch:
     """One wait; `ResultWatch` of the ports."""
 
     def __init__(self) -> None:
+        self.is_armed = False
         self._result: asyncio.Future[Succeeded | Failed] = asyncio.get_running_loop().create_future()
 
     def resolve(self, result: Succeeded | Failed) -> None:
@@ -19,7 +20,7 @@ class Watch:
             self._result.set_result(result)
 
     async def result(self) -> Succeeded | Failed:
-        return await self._result
+        return await asyncio.shield(self._result)
 
 
 class ResultWatches:
@@ -43,6 +44,16 @@ class ResultWatches:
     def resolve(self, job_id: JobId, result: Succeeded | Failed) -> None:
         for watch in self._watches.get(job_id, ()):
             watch.resolve(result)
+
+    def arm(self, job_id: JobId) -> None:
+        """The store has been asked since the watches were opened: what it stores from now on is for them."""
+        for watch in self._watches.get(job_id, ()):
+            watch.is_armed = True
+
+    def resolve_armed(self, job_id: JobId, result: Succeeded | Failed) -> None:
+        for watch in self._watches.get(job_id, ()):
+            if watch.is_armed:
+                watch.resolve(result)
 
     def ids(self) -> Collection[JobId]:
         return self._watches.keys()

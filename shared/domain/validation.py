@@ -11,6 +11,7 @@ from shared.domain.invoke_body import InvokeBody
 
 _SECRET_FIELDS = frozenset({"openai_api_key"})
 _LONGEST_ECHO = 80
+_LARGEST_NUMBER = 2**53
 _KEPT_CONTEXT = ("ge", "le", "gt", "lt", "min_length", "max_length", "expected")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -23,11 +24,29 @@ def parse_invoke_body(raw: bytes) -> InvokeBody:
 
 def parse_body(model: type[Body], raw: bytes) -> Body:
     """`raw` as `model`, or `InvalidRequest`."""
+    _refuse_what_is_not_json(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as invalid:
-        first = invalid.errors(include_url=False)[0]
-        raise InvalidRequest(_explain(first, model), _readable_request_id(raw)) from None
+        error = _most_telling(invalid.errors(include_url=False))
+        raise InvalidRequest(_explain(error, model), _readable_request_id(raw)) from None
+
+
+def _refuse_what_is_not_json(raw: bytes) -> None:
+    """The parser takes NaN and Infinity for numbers; a provider would not."""
+    if b"NaN" in raw or b"Infinity" in raw:
+        try:
+            from_json(raw, allow_inf_nan=False)
+        except ValueError as fault:
+            error = job_error(ErrorCode.INVALID_JSON, f"The body is not valid JSON: {fault}")
+            raise InvalidRequest(error, _readable_request_id(raw)) from None
+
+
+def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
+    """A value that may have two types fails as each of them: prefer what is wrong with the type it has."""
+    first = errors[0]
+    same_field = [error for error in errors if error["loc"][:1] == first["loc"][:1]]
+    return next((error for error in same_field if not error["type"].endswith("_type")), first)
 
 
 def _readable_request_id(raw: bytes) -> str | None:
@@ -56,7 +75,7 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> JobError:
 
 
 def _unknown_field(field: str, model: type[BaseModel], *, nested: bool) -> JobError:
-    allowed: list[JsonValue] = [*sorted(model.model_fields)]
+    allowed: list[JsonValue] = [*sorted(field.alias or name for name, field in model.model_fields.items())]
     details: dict[str, JsonValue] | None = None if nested else {"allowed": allowed}
     return job_error(ErrorCode.UNKNOWN_FIELD, f"{field}: unknown field", field=field, details=details)
 
@@ -71,7 +90,7 @@ def _field(error: ErrorDetails) -> str:
         for step in error["loc"]
         if not (isinstance(step, str) and ("[" in step or step in _BRANCHES))
     ]
-    return ".".join(path) or "body"
+    return _short(".".join(path)) or "body"
 
 
 _BRANCHES = frozenset({"str", "constrained-str", "float", "int"})
@@ -89,9 +108,16 @@ def _details(error: ErrorDetails) -> dict[str, JsonValue]:
     if isinstance(value, str | int | float | bool) and not _SECRET_FIELDS.intersection(
         map(str, error["loc"])
     ):
-        details["value"] = value[:_LONGEST_ECHO] if isinstance(value, str) else value
+        details["value"] = _plain(value)
     return details
 
 
 def _plain(value: Any) -> JsonValue:
-    return value if isinstance(value, str | int | float | bool) else str(value)
+    """Short enough to repeat, and a number only where JSON can hold it."""
+    if isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER):
+        return value
+    return _short(str(value))
+
+
+def _short(text: str) -> str:
+    return text[:_LONGEST_ECHO]

@@ -65,7 +65,7 @@ class OpenAIClient:
         model = self._model(job.api_key or self._own_key)
         parameters = job.parameters.model_dump(exclude_none=True)
         started_at = time.perf_counter()
-        message = await model.ainvoke(_conversation(job.messages), model=job.model, **parameters)
+        message = await model.answer(_conversation(job.messages), model=job.model, **parameters)
         return _completion(message, (time.perf_counter() - started_at) * 1000)
 
     def _model(self, key: SecretStr | None) -> "_SessionChatOpenAI":
@@ -133,6 +133,14 @@ class _SessionChatOpenAI(ChatOpenAI):
         )
         model._post = post
         return model
+
+    async def answer(self, messages: list[BaseMessage], **parameters: Any) -> AIMessage:
+        """`ainvoke` without its callbacks, cache and tracing, which would cost more than the HTTP call."""
+        result = await self._agenerate(messages, parameters.pop("stop", None), **parameters)
+        answer = result.generations[0]
+        assert isinstance(answer.message, AIMessage)  # noqa: S101 - a chat completion has no other
+        answer.message.response_metadata |= {**(result.llm_output or {}), **(answer.generation_info or {})}
+        return answer.message
 
     async def _agenerate(
         self,

@@ -7,8 +7,9 @@ local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'own', 'res', 'again', 'exp
 local fp, st, own, res, again, exp, lse, ch, runs = unpack(job)
 local fingerprint, claim, channel, expires_at, mine = unpack(ARGV)
 
-local function reserve(channels, unfinished_runs)
+local function reserve(channels, unfinished_runs, token)
   redis.call('HDEL', KEYS[1], 'res', 'again', 'tok', 'lse')
+  if token then redis.call('HSET', KEYS[1], 'tok', token) end
   redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'queued', 'own', claim, 'exp', expires_at,
     'ch', channels, 'runs', unfinished_runs)
   redis.call('PEXPIREAT', KEYS[1], expires_at)
@@ -19,7 +20,8 @@ if not fp then return reserve(channel, 0) end
 if fp ~= fingerprint then return {'conflicting'} end
 if own == claim and st == 'queued' then return {'reserved'} end
 if res then
-  if again == '1' then return reserve(channel, 0) end
+  -- The run that failed has had its say: with this token in place it cannot store its failure again.
+  if again == '1' then return reserve(channel, 0, 'ended') end
   return {'finished', res}
 end
 

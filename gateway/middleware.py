@@ -3,6 +3,7 @@
 Pure ASGI, because Starlette's `BaseHTTPMiddleware` hides that a client has left.
 """
 
+import re
 import secrets
 import time
 
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.error_responses import error_response
 from shared.domain.errors import ErrorCode, JobError, job_error
 
+# W3C Trace Context, version 00
+_TRACEPARENT = re.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 
 
@@ -45,9 +48,14 @@ class _Exchange:
         self._received_bytes = 0
         self._status = 0
         self._started_at = time.perf_counter()
-        self._trace_id = _trace_id(scope)
-        scope.setdefault("state", {})["trace_id"] = self._trace_id
-        scope["state"]["started_at"] = self._started_at
+        traceparent = _header(scope, b"traceparent").decode("latin-1")
+        is_traced = _TRACEPARENT.fullmatch(traceparent)
+        self._trace_id = is_traced[1] if is_traced else secrets.token_hex(16)
+        scope.setdefault("state", {}).update(
+            trace_id=self._trace_id,
+            traceparent=traceparent if is_traced else None,
+            started_at=self._started_at,
+        )
 
     async def run(self, app: ASGIApp) -> None:
         try:
@@ -108,14 +116,6 @@ def _too_large(max_body_bytes: int) -> JobError:
 def _declared_bytes(scope: Scope) -> int:
     declared = _header(scope, b"content-length")
     return int(declared) if declared.isdigit() else 0
-
-
-def _trace_id(scope: Scope) -> str:
-    """The caller's trace (W3C Trace Context), or a new one."""
-    parts = _header(scope, b"traceparent").split(b"-")
-    if len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set(b"0123456789abcdef"):  # noqa: PLR2004 - W3C
-        return parts[1].decode()
-    return secrets.token_hex(16)
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

@@ -71,7 +71,7 @@ def _job(request: Request, raw: bytes, state: AppState) -> Job:
         body = body.model_copy(update={"request_id": request_id})
     if body.openai_api_key is not None and not state.adapters.accepts_caller_keys:
         raise InvalidRequest(_KEY_NOT_ACCEPTED, str(request_id) if request_id else None)
-    return job_from_body(body, state.defaults, traceparent=request.headers.get("traceparent"))
+    return job_from_body(body, state.defaults, traceparent=request.state.traceparent)
 
 
 _KEY_NOT_ACCEPTED = job_error(

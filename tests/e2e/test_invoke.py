@@ -212,3 +212,10 @@ def test_health_and_stats_and_docs(http: httpx.Client) -> None:
     assert after["succeeded"] == before["succeeded"] + 1
     assert http.get("/docs").status_code == 200
     assert "/invoke" in http.get("/openapi.json").json()["paths"]
+
+
+def test_the_callers_trace_is_kept_and_a_wrong_one_is_replaced(http: httpx.Client) -> None:
+    trace_id = uuid4().hex
+    for traceparent, is_kept in ((f"00-{trace_id}-{'1' * 16}-01", True), (f"00-{trace_id}-short", False)):
+        response = http.post("/invoke", json={}, headers={"traceparent": traceparent})
+        assert (response.json()["error"]["trace_id"] == trace_id) is is_kept

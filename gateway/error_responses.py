@@ -2,13 +2,13 @@
 
 import math
 import random
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
 from shared.domain.errors import ErrorCode, JobError
+from shared.domain.timestamps import rfc3339_now
 
 STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.INVALID_JSON: 400,
@@ -57,7 +57,7 @@ def error_body(
         "request_id": request_id,
         **(extra or {}),
         "error": {**error.model_dump(mode="json"), "trace_id": trace_id},
-        "timestamp": rfc3339(datetime.now(UTC)),
+        "timestamp": rfc3339_now(),
     }
 
 
@@ -77,11 +77,6 @@ def error_response(
 def json_response(body: dict[str, Any], status: int = 200) -> Response:
     """A JSON answer."""
     return Response(orjson.dumps(body), status, media_type="application/json")
-
-
-def rfc3339(instant: datetime) -> str:
-    """UTC with milliseconds."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _retry_after_seconds(error: JobError) -> int:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from gateway.error_responses import rfc3339
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
+from shared.domain.timestamps import rfc3339
 
 
 def success_body(result: Succeeded, *, request_latency_ms: float, is_replay: bool) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.error_responses import rfc3339
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode
 from shared.domain.result import Failed
+from shared.domain.timestamps import rfc3339
 
 
 @dataclass

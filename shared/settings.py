@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared.domain.job import ModelDefaults
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-PositiveSeconds = Annotated[float, Field(gt=0)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class ServiceSettings(BaseSettings):

@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, InvokeBody, Parameters
 from shared.domain.job import DEFAULT_OWNER, Job, ModelDefaults, job_from_body
+from shared.domain.timestamps import rfc3339
 from shared.domain.validation import parse_body
 
 SCHEMA = 1
@@ -44,15 +45,15 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         "deadline_seconds": round((job.deadline - job.created_at).total_seconds(), 3),
         "on_unknown": job.on_unknown,
     }
-    if job.metadata:
+    if job.metadata is not None:
         value["metadata"] = job.metadata
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", job.id.request_id.encode()),
         ("ce_type", CE_TYPE.encode()),
         ("ce_source", source.encode()),
-        ("ce_time", _rfc3339(job.created_at)),
-        ("ce_expirytime", _rfc3339(job.deadline)),
+        ("ce_time", rfc3339(job.created_at).encode()),
+        ("ce_expirytime", rfc3339(job.deadline).encode()),
         ("llm_owner", job.id.owner.encode()),
         ("content-type", b"application/json"),
     ]
@@ -145,7 +146,3 @@ def _deadline(expiry: str | None, created_at: datetime) -> datetime | None:
     """The header's, but never beyond the longest that a body could ask for."""
     told = _instant(expiry)
     return min(told, created_at + timedelta(seconds=MOST_DEADLINE_SECONDS)) if told is not None else None
-
-
-def _rfc3339(instant: datetime) -> bytes:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()

@@ -33,4 +33,4 @@ class FileEventSink:
 
 def encode_event(event: Event) -> bytes:
     """One JSON object; times in RFC 3339 UTC."""
-    return orjson.dumps(event, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(event)

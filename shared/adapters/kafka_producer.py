@@ -21,7 +21,8 @@ async def connect_kafka_producer(bootstrap_servers: str, client_id: str) -> Asyn
         enable_idempotence=True,
         linger_ms=0,  # 5 made a lone send take 6 ms instead of 0.3
         max_request_size=MAX_RECORD_BYTES,
-        request_timeout_ms=10_000,
+        # Below the time that a caller waits for the acknowledgement: a refused job has left the buffer too.
+        request_timeout_ms=8_000,
     )
     await producer.start()
     try:

@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 _MOST_AT_ONCE = 512
@@ -44,8 +45,7 @@ class RedisBatches:
                 await self._send(batch)
         finally:
             self._sender = None
-            for _, reply in self._waiting:
-                reply.cancel()
+            _fail(self._waiting, RedisConnectionError("the store was closed"))
 
     async def _send(self, batch: _Waiting) -> None:
         pipeline = self._client.pipeline(transaction=False)
@@ -53,13 +53,13 @@ class RedisBatches:
             pipeline.execute_command(*command)
         try:
             replies = await pipeline.execute(raise_on_error=False)
-        except BaseException as fault:
-            _fail(batch, fault)
-            if isinstance(fault, RedisError | OSError | TimeoutError):
-                # Who came meanwhile would only wait for the same.
-                _fail(self._waiting, fault)
-                self._waiting = []
-                return
+        except (RedisError, OSError, TimeoutError) as fault:
+            # Who came meanwhile would only wait for the same.
+            _fail(batch + self._waiting, fault)
+            self._waiting = []
+            return
+        except BaseException:
+            _fail(batch, RedisConnectionError("the round trip was cut off"))
             raise
         for (_, waiting), reply in zip(batch, replies, strict=True):
             _settle(waiting, reply)
@@ -74,9 +74,7 @@ def _settle(waiting: asyncio.Future[Any], reply: Any) -> None:
         waiting.set_result(reply)
 
 
-def _fail(batch: _Waiting, fault: BaseException) -> None:
+def _fail(batch: _Waiting, fault: Exception) -> None:
     for _, waiting in batch:
-        if isinstance(fault, asyncio.CancelledError):
-            waiting.cancel()
-        elif not waiting.done():
+        if not waiting.done():
             waiting.set_exception(fault)

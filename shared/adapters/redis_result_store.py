@@ -200,27 +200,22 @@ class RedisResultStore:
                 logger.exception("result_sweep_crashed")
 
     async def sweep(self) -> None:
-        job_ids = list(self._watches.ids())
+        # Chosen before the question goes out: a watch that is armed meanwhile is for a later result.
+        armed = self._watches.armed()
         with _store_faults():
             results = await asyncio.gather(
-                *(self._batches.call("HGET", _key(job_id), "res") for job_id in job_ids)
+                *(self._batches.call("HGET", _key(job_id), "res") for job_id, _ in armed)
             )
-        for job_id, result in zip(job_ids, results, strict=True):
+        for (job_id, watch), result in zip(armed, results, strict=True):
             if result is not None:
-                self._resolve_swept(job_id, result)
-
-    def _resolve_swept(self, job_id: JobId, stored: bytes) -> None:
-        try:
-            self._watches.resolve_armed(job_id, load_result(stored))
-        except ValueError:
-            logger.bind(request_id=job_id.request_id).exception("result_unreadable")
+                _resolve(watch, job_id, result)
 
     def _deliver(self, notice: bytes) -> None:
         owner, request_id, result = notice.split(b"\n", 2)
         self._watches.resolve(JobId(owner.decode(), request_id.decode()), load_result(result))
 
     def _channel_if_watched(self, job_id: JobId) -> str:
-        return self._channel if job_id in self._watches.ids() else ""
+        return self._channel if job_id in self._watches else ""
 
     def _forgotten_at_ms(self, expires_at: datetime) -> int:
         return _ms((expires_at + self._retention).timestamp())
@@ -239,6 +234,13 @@ class _Script:
     def __init__(self, name: str) -> None:
         self.text = (_SCRIPTS / f"{name}.lua").read_text()
         self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - Redis names scripts so
+
+
+def _resolve(watch: Watch, job_id: JobId, stored: bytes) -> None:
+    try:
+        watch.resolve(load_result(stored))
+    except ValueError:
+        logger.bind(request_id=job_id.request_id).exception("result_unreadable")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Who in this process waits for which result."""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shared.domain.job import JobId
@@ -50,10 +50,14 @@ class ResultWatches:
         for watch in self._watches.get(job_id, ()):
             watch.is_armed = True
 
-    def resolve_armed(self, job_id: JobId, result: Succeeded | Failed) -> None:
-        for watch in self._watches.get(job_id, ()):
-            if watch.is_armed:
-                watch.resolve(result)
+    def armed(self) -> list[tuple[JobId, Watch]]:
+        """The watches that a result stored by now is for."""
+        return [
+            (job_id, watch)
+            for job_id, watches in self._watches.items()
+            for watch in watches
+            if watch.is_armed
+        ]
 
-    def ids(self) -> Collection[JobId]:
-        return self._watches.keys()
+    def __contains__(self, job_id: JobId) -> bool:
+        return job_id in self._watches

@@ -1,12 +1,9 @@
 """Facts about jobs, in the past tense. None holds a prompt, an answer or a key."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+from shared.domain.timestamps import rfc3339_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +16,7 @@ class ProviderCalled:
     outcome: str
     latency_ms: float
     event: Literal["provider_called"] = "provider_called"
-    timestamp: datetime = field(default_factory=_now)
+    timestamp: str = field(default_factory=rfc3339_now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +36,7 @@ class JobFinished:
     possible_duplicate_charge: bool
     metadata: dict[str, str] | None
     event: Literal["job_finished"] = "job_finished"
-    timestamp: datetime = field(default_factory=_now)
+    timestamp: str = field(default_factory=rfc3339_now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,7 @@ class JobFailed:
     partition: int | None = None
     offset: int | None = None
     event: Literal["job_failed"] = "job_failed"
-    timestamp: datetime = field(default_factory=_now)
+    timestamp: str = field(default_factory=rfc3339_now)
 
 
 Event = ProviderCalled | JobFinished | JobFailed

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.invoke_body import InvokeBody, Message, Parameters
+from shared.domain.validation import short_echo
 
 ANY_MODEL = "*"
 DEFAULT_OWNER = "public"
@@ -88,9 +89,9 @@ def _check_supported(model: str, defaults: ModelDefaults, body: InvokeBody) -> N
     raise InvalidRequest(
         job_error(
             ErrorCode.UNSUPPORTED_MODEL,
-            f"model: {model!r} is not served here; allowed: {', '.join(supported)}",
+            f"model: {short_echo(model)!r} is not served here; allowed: {', '.join(supported)}",
             field="model",
-            details={"value": model, "allowed": list(supported)},
+            details={"value": short_echo(model), "allowed": list(supported)},
         ),
         str(body.request_id) if body.request_id else None,
     )

@@ -1,5 +1,7 @@
 """Bytes to a validated body, and pydantic's complaint to one clear error that echoes no secret."""
 
+import math
+import re
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from shared.domain.invoke_body import InvokeBody
 _SECRET_FIELDS = frozenset({"openai_api_key"})
 _LONGEST_ECHO = 80
 _LARGEST_NUMBER = 2**53
+_SUSPICIOUS_NUMBER = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
+_KEY = re.compile(r"sk-[\x21-\x7e]+")
 _KEPT_CONTEXT = ("ge", "le", "gt", "lt", "min_length", "max_length", "expected")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -33,13 +37,24 @@ def parse_body(model: type[Body], raw: bytes) -> Body:
 
 
 def _refuse_what_is_not_json(raw: bytes) -> None:
-    """The parser takes NaN and Infinity for numbers; a provider would not."""
-    if b"NaN" in raw or b"Infinity" in raw:
-        try:
-            from_json(raw, allow_inf_nan=False)
-        except ValueError as fault:
-            error = job_error(ErrorCode.INVALID_JSON, f"The body is not valid JSON: {fault}")
-            raise InvalidRequest(error, _readable_request_id(raw)) from None
+    """The parser takes NaN, Infinity and 1e999 for numbers; a provider would not."""
+    if _SUSPICIOUS_NUMBER.search(raw) is None:
+        return
+    try:
+        is_finite = _is_finite(from_json(raw))
+    except ValueError:
+        return  # the body's own check says what is wrong
+    if not is_finite:
+        error = job_error(ErrorCode.INVALID_JSON, "The body is not valid JSON: a number is not finite")
+        raise InvalidRequest(error, _readable_request_id(raw))
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
@@ -90,7 +105,7 @@ def _field(error: ErrorDetails) -> str:
         for step in error["loc"]
         if not (isinstance(step, str) and ("[" in step or step in _BRANCHES))
     ]
-    return _short(".".join(path)) or "body"
+    return short_echo(".".join(path)) or "body"
 
 
 _BRANCHES = frozenset({"str", "constrained-str", "float", "int"})
@@ -116,8 +131,9 @@ def _plain(value: Any) -> JsonValue:
     """Short enough to repeat, and a number only where JSON can hold it."""
     if isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER):
         return value
-    return _short(str(value))
+    return short_echo(str(value))
 
 
-def _short(text: str) -> str:
-    return text[:_LONGEST_ECHO]
+def short_echo(text: str) -> str:
+    """A key that was pasted into the wrong field is not repeated either."""
+    return _KEY.sub("sk-...", text)[:_LONGEST_ECHO]

@@ -1,5 +1,6 @@
 """The body of `/invoke`, row by row of the contract's table, and what is said of a wrong one."""
 
+import json
 import traceback
 from typing import Any
 from uuid import UUID
@@ -221,37 +222,30 @@ def test_one_id_has_one_spelling(spelling: str) -> None:
     assert parse(**PROMPT, request_id=spelling).request_id == UUID(REQUEST_ID)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="validation._details keeps an integer of any size; orjson in gateway.error_responses cannot write "
-    "it, and the answer to {'max_tokens': -1e23 as an integer} is a 500",
-)
 def test_the_error_of_a_huge_number_can_be_written() -> None:
     error = refusal(b'{"user_prompt": "hi", "max_tokens": -100000000000000000000000}').error
     orjson.dumps(error.model_dump(mode="json"))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="pydantic reads NaN and Infinity, which are not JSON; shared.wire writes them into the record",
-)
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
 def test_numbers_that_are_not_json_are_refused(number: bytes) -> None:
     raw = b'{"user_prompt": "hi", "tools": [{"function": {"maximum": ' + number + b"}}]}"
     assert refusal(raw).error.error_code is ErrorCode.INVALID_JSON
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a name of any length is repeated in message and field, as often as the body is long"
-)
+def test_a_number_too_large_to_be_one_is_refused() -> None:
+    refusal(b'{"user_prompt": "hi", "tools": [{"function": {"maximum": 1e999}}]}')
+
+
+def test_words_that_look_like_such_numbers_are_words() -> None:
+    prompt = "NaN, -Infinity and null"
+    assert parse(user_prompt=prompt, metadata={"NaN": "Infinity"}).user_prompt == prompt
+
+
 def test_a_long_unknown_name_is_not_repeated_whole() -> None:
     assert len(refusal_of(**PROMPT, **{"n" * 100_000: 1}).error.message) < 1000
 
 
-@pytest.mark.xfail(
-    strict=True, reason="validation reports the first branch of the union: a list of 5 'should be a string'"
-)
 def test_too_many_stop_words_are_told_as_that() -> None:
     message = refusal_of(**PROMPT, stop=["a", "b", "c", "d", "e"]).error.message
     assert "4" in message
@@ -384,6 +378,7 @@ def test_a_star_serves_every_model_and_the_default_is_always_served(
         {"openai_api_key": [CANARY]},
         {"openai_api_key": {"key": CANARY}},
         {"openai_api_key": {CANARY: 1}},
+        {"openai_api_key": CANARY, "tools": [{"maximum": float("nan")}]},
         {"openai_key": CANARY},
         {"api_key": {"openai_api_key": CANARY}},
         {"messages": [{"type": "human", "content": "hi", "openai_api_key": CANARY}]},
@@ -398,7 +393,7 @@ def test_a_star_serves_every_model_and_the_default_is_always_served(
 )
 def test_a_refusal_never_repeats_the_key(raw: dict[str, Any] | bytes) -> None:
     # Given a body with a key, in its place or near it, that is refused for whatever reason
-    refused = refusal(raw if isinstance(raw, bytes) else orjson.dumps(PROMPT | raw))
+    refused = refusal(raw if isinstance(raw, bytes) else json.dumps(PROMPT | raw).encode())
     # Then no form in which the refusal can be told holds the key
     forms = [
         str(refused),

@@ -17,6 +17,7 @@ from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, pro
 
 _RUNNING_HERE_SECONDS = 0.5
 _STORE_AWAY_SECONDS = 1.0
+_BEGIN_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,8 @@ class JobProcessor:
 
     async def _process(self, job: Job) -> Outcome:
         run = Run(job.id, secrets.token_hex(16), job.fingerprint)
-        try:
-            begun = await self._store.begin(run, self._leases.lease_seconds, job.deadline)
-        except StoreUnavailable as fault:
-            logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("job_waits_for_store")
-            return LookAgain(self._store_away_seconds)
-        match begun:
-            case Begun():
+        match await self._begin(run, job):
+            case Begun() as begun:
                 with self._leases.hold(run):
                     return await self._run(job, begun)
             case Held(seconds):
@@ -89,6 +85,18 @@ class JobProcessor:
                 return Done()
             case Conflicting():
                 return self._refuse(job)
+            case None:
+                return LookAgain(self._store_away_seconds)
+
+    async def _begin(self, run: Run, job: Job) -> Begun | Held | Finished | Conflicting | None:
+        """The same run tries again: if only the reply got lost, the store knows its token."""
+        for _ in range(_BEGIN_TRIES):
+            try:
+                return await self._store.begin(run, self._leases.lease_seconds, job.deadline)
+            except StoreUnavailable as fault:
+                logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("job_waits_for_store")
+                await asyncio.sleep(self._store_away_seconds)
+        return None
 
     async def _run(self, job: Job, begun: Begun) -> Outcome:
         result = await self._execute(job, begun)

@@ -244,6 +244,7 @@ class FlakyStore(MemoryResultStore):
     """Away for the next calls of one kind."""
 
     begins_away = 0
+    begin_replies_lost = 0
     saves_away = 0
 
     async def begin(
@@ -252,7 +253,11 @@ class FlakyStore(MemoryResultStore):
         if self.begins_away:
             self.begins_away -= 1
             raise StoreUnavailable("away")
-        return await super().begin(run, lease_seconds, expires_at)
+        begun = await super().begin(run, lease_seconds, expires_at)
+        if self.begin_replies_lost:
+            self.begin_replies_lost -= 1
+            raise StoreUnavailable("the reply got lost")
+        return begun
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         if self.saves_away:
@@ -268,14 +273,17 @@ async def test_a_store_that_is_away_costs_time_and_never_a_paid_answer(
     async with keep_leases(store, lease_seconds=20) as leases:
         processor = JobProcessor(store, llm, sink, leases, max_runs=3, store_away_seconds=0.01)
         job = make_job()
-        # Given a store that does not let the run begin
-        store.begins_away = 1
+        # Given a store that is away for long
+        store.begins_away = 10
         assert isinstance(await processor.process(job), LookAgain)
         assert llm.calls == []
-        # And one that is away when the answer is there
+        # And one whose replies get lost, when the run begins and when the answer is there
+        store.begin_replies_lost = 1
         store.saves_away = 3
         assert await processor.process(job) == Done()
-    assert isinstance(await result_of(store, job), Succeeded)
+    result = await result_of(store, job)
+    assert isinstance(result, Succeeded)
+    assert not result.possible_duplicate_charge
     assert llm.calls == [1]
 
 

@@ -53,7 +53,7 @@ def test_the_gateway_loads_neither_langchain_nor_openai() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, gateway.__main__; print({'openai', 'langchain_core', 'faststream'} & {*sys.modules})",
+            "import sys, gateway.main; print({'openai', 'langchain_core', 'faststream'} & {*sys.modules})",
         ],
         cwd=ROOT,
         capture_output=True,

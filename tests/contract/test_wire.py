@@ -63,7 +63,7 @@ FAILED = Failed(
 )
 RESULTS: dict[str, Succeeded | Failed] = {"result_succeeded": SUCCEEDED, "result_failed": FAILED}
 
-TOLD_AT = datetime(2026, 1, 2, 3, 4, 7, 654321, tzinfo=UTC)
+TOLD_AT = "2026-01-02T03:04:07.654Z"
 EVENTS: dict[str, Event] = {
     "metrics_provider_called": ProviderCalled(
         request_id=REQUEST_ID,

@@ -10,6 +10,7 @@ from shared.domain.job import JobId
 from shared.ports import JobRuns, Run, StoreUnavailable
 
 _RENEWALS_A_LEASE = 3
+_RUNS_A_ROUND_TRIP = 100
 
 
 class Leases:
@@ -35,14 +36,23 @@ class Leases:
             await self.renew()
 
     async def renew(self) -> None:
-        """One pipelined round trip for all runs. A lost lease is said; its run cannot store any more."""
+        """A round trip a portion, so that a thousand renewals do not hold up the calls between them.
+
+        A lost lease is said; its run cannot store any more.
+        """
+        runs = list(self._runs.values())
+        for start in range(0, len(runs), _RUNS_A_ROUND_TRIP):
+            await self._renew(runs[start : start + _RUNS_A_ROUND_TRIP])
+
+    async def _renew(self, runs: list[Run]) -> None:
         try:
-            lost = await self._store.renew(list(self._runs.values()), self.lease_seconds)
+            lost = await self._store.renew(runs, self.lease_seconds)
         except StoreUnavailable as fault:
-            logger.bind(fault=str(fault), runs=len(self._runs)).warning("leases_not_renewed")
+            logger.bind(fault=str(fault), runs=len(runs)).warning("leases_not_renewed")
             return
         for run in lost:
-            logger.bind(request_id=run.id.request_id).warning("lease_lost")
+            if run.id in self._runs:  # it may have ended meanwhile
+                logger.bind(request_id=run.id.request_id).warning("lease_lost")
 
 
 @asynccontextmanager

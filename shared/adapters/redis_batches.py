@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-_MOST_AT_ONCE = 512
+_MOST_AT_ONCE = 128  # more would hold up everything else for milliseconds
 
 _Waiting = list[tuple[tuple[Any, ...], asyncio.Future[Any]]]
 

@@ -1,7 +1,7 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check format e2e chaos bench docs lock clean
+.PHONY: help setup run test check format e2e chaos bench docs figures lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,9 @@ bench: $(VENV)/.dev ## requests a second, CPU a request, calls in flight (minute
 
 docs: $(VENV)/.dev ## write the tables of README.md and .env.example anew from the code
 	$(BIN)/python -m tests.docs.tables
+
+figures: $(VENV)/.dev ## write the figures of the last chaos and bench into README.md
+	$(BIN)/python -m tests.docs.figures
 
 lock: ## pin the requirements anew (needs uv)
 	for extra in gateway worker; do $(COMPILE) --extra $$extra --output-file requirements/$$extra.txt; done

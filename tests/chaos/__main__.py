@@ -48,7 +48,10 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="about a minute a campaign, for CI")
     parser.add_argument("--jobs", type=int, help="jobs a campaign")
     parser.add_argument("--only", default=",".join(LONG), help=f"comma separated; default: {','.join(LONG)}")
-    return parser.parse_args()
+    words = parser.parse_args()
+    if unknown := set(words.only.split(",")) - set(LONG):
+        parser.error(f"--only: unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(LONG)}")
+    return words
 
 
 def _plans(words: argparse.Namespace) -> dict[str, Plan]:

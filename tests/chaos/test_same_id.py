@@ -3,9 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import orjson
 import pytest
@@ -18,20 +17,34 @@ from shared.settings import ServiceSettings
 from tests.chaos.callers import Callers
 from tests.chaos.deployment import Deployment, Surroundings
 from tests.chaos.offered_job import Answer, OfferedJob, as_first_answered, body_of
+from tests.support.provider_process import ScriptedProvider
+from tests.support.running import RunningServers
+from tests.support.server import AnyKafka, AnyRedis
 
 _TIMES = 100
 
 pytestmark = pytest.mark.timeout(400)
 
 
-@pytest.fixture
-async def callers(surroundings: Surroundings, log_folder: Path) -> AsyncIterator[Callers]:
-    """Callers of two gateways with two workers behind."""
-    with Deployment(surroundings, log_folder, {}) as deployment:
-        await asyncio.to_thread(deployment.start, gateways=2, workers=2)
-        async with Callers([gateway.url for gateway in deployment.gateways]) as callers:
-            yield callers
+@pytest.fixture(scope="module")
+def deployment(
+    real_kafka: AnyKafka,
+    any_redis: AnyRedis,
+    servers: RunningServers,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """Two gateways and two workers for all tests."""
+    surroundings = Surroundings(real_kafka, any_redis, servers.get(ScriptedProvider))
+    with Deployment(surroundings, tmp_path_factory.mktemp("logs"), {}) as deployment:
+        deployment.start(gateways=2, workers=2)
+        yield deployment
         assert not deployment.complaints()
+
+
+@pytest.fixture
+async def callers(deployment: Deployment) -> AsyncIterator[Callers]:
+    async with Callers([gateway.url for gateway in deployment.gateways]) as callers:
+        yield callers
 
 
 @pytest.mark.parametrize("latency_ms", [0, 50, 1000])

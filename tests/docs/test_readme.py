@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.chaos.outcome import COLUMNS
+from tests.docs.figures import BENCH_COLUMNS
 from tests.docs.tables import ENV_EXAMPLE, MADE, README, ROOT, env_example, tables_of
 from tests.support.service_processes import clean_environment, one_process
 
@@ -38,6 +40,24 @@ def test_the_first_curl_is_answered_by_the_local_model_with_the_shape_shown(tmp_
     answer = orjson.loads(printed.stdout)
     assert _shape(answer) == _shape(ANSWER)
     assert answer["model"] == ANSWER["model"]
+
+
+@pytest.mark.parametrize(("name", "columns"), [("chaos", list(COLUMNS)), ("bench", BENCH_COLUMNS)])
+def test_a_table_of_figures_is_whole_and_says_on_what_it_was_measured(name: str, columns: list[str]) -> None:
+    table = tables_of(TEXT)[name]
+    header, _, *rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == columns
+    assert rows
+    assert all(row.count("|") == header.count("|") for row in rows)
+    assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d", table)
+
+
+def test_the_campaign_lost_nothing() -> None:
+    rows = [
+        line.strip("|").split("|") for line in tables_of(TEXT)["chaos"].splitlines() if line.startswith("| ")
+    ]
+    lost, changed = COLUMNS.index("lost"), COLUMNS.index("changed")
+    assert {(row[lost].strip(), row[changed].strip()) for row in rows[2:]} == {("0", "0")}
 
 
 def test_make_knows_every_target_that_is_named() -> None:

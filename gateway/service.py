@@ -67,12 +67,11 @@ class JobService:
                     return Answered(result, is_replay=True)
                 case Pending() if is_strict:
                     raise RequestRefused(_IN_PROGRESS)
+                case Pending():
+                    return await self._join(job, watch, wait_seconds)
                 case Reserved():
                     await self._enqueue_reserved(job, claim)
-            waited = await self._wait(watch, wait_seconds)
-            if waited is not None:
-                return Answered(waited)
-            return await self._accept(job, was_enqueued=isinstance(reservation, Reserved))
+                    return await self._wait_or_accept(job, watch, wait_seconds, was_enqueued=True)
 
     async def get(self, job_id: JobId, wait_seconds: float) -> Answered | Accepted | None:
         """What is known of a job, after waiting for its result at most `wait_seconds`."""
@@ -80,7 +79,7 @@ class JobService:
             known = await self._store.get(job_id)
             match known:
                 case Finished(result):
-                    return Answered(result, is_replay=True)
+                    return Answered(result)
                 case Pending(status, expires_at):
                     waited = await self._wait(watch, wait_seconds)
                     return Answered(waited) if waited is not None else Accepted(job_id, status, expires_at)
@@ -100,6 +99,22 @@ class JobService:
         except QueueUnavailable:
             await self._store.release(job.id, claim)
             raise
+
+    async def _join(self, job: Job, watch: ResultWatch, wait_seconds: float) -> Answered | Accepted:
+        """Wait for a job that another request claimed; before long, look whether it was ever queued."""
+        patience_seconds = min(wait_seconds, _JOIN_PATIENCE_SECONDS)
+        outcome = await self._wait_or_accept(job, watch, patience_seconds, was_enqueued=False)
+        if isinstance(outcome, Answered) or wait_seconds <= patience_seconds:
+            return outcome
+        return await self._wait_or_accept(job, watch, wait_seconds - patience_seconds, was_enqueued=True)
+
+    async def _wait_or_accept(
+        self, job: Job, watch: ResultWatch, wait_seconds: float, *, was_enqueued: bool
+    ) -> Answered | Accepted:
+        waited = await self._wait(watch, wait_seconds)
+        if waited is not None:
+            return Answered(waited)
+        return await self._accept(job, was_enqueued=was_enqueued)
 
     async def _accept(self, job: Job, *, was_enqueued: bool) -> Answered | Accepted:
         """Promise the job. One that never began may have been claimed by a gateway that died before it
@@ -131,6 +146,7 @@ class JobService:
             return None
 
 
+_JOIN_PATIENCE_SECONDS = 2.0
 _DUPLICATE = job_error(
     ErrorCode.DUPLICATE_REQUEST_ID,
     "request_id: this id was used with another body or another key; send a new id, or the same body",

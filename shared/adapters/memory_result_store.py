@@ -96,8 +96,9 @@ class MemoryResultStore:
             if entry.lease_ends_at > now:
                 return Held(entry.lease_ends_at - now)
             entry.interrupted_runs += entry.status == "running"
-            entry.status, entry.token, entry.lease_ends_at = "running", run.token, now + lease_seconds
+            entry.status, entry.token = "running", run.token
             entry.forgotten_at = self._forgotten_at(expires_at)
+        entry.lease_ends_at = self._clock() + lease_seconds
         return Begun(run, entry.interrupted_runs, entry.attempts)
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:

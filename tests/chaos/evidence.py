@@ -86,6 +86,11 @@ class Evidence:
         """Results that admit a second call which never was."""
         return sum(job.is_flagged and len(self.calls_of(job)) < 2 for job in self.jobs)
 
+    def queueing_seconds(self, job: OfferedJob) -> float:
+        """From its acceptance, which of a waiting caller is not told: its offer, until the first call."""
+        calls = self.calls_of(job)
+        return calls[0].arrived_at - job.accepted_at if calls and job.accepted_at is not None else 0.0
+
     def wake_seconds(self, job: OfferedJob) -> float | None:
         """From the result, or the end of the fault, until the caller who waited was answered."""
         if not job.is_waiting or job.is_lost or job.posted is None:

@@ -15,6 +15,8 @@ from tests.chaos.offered_job import (
 from tests.support.provider_ledger import Call
 
 _WAKE_SECONDS = 5.0
+_LONGEST_QUEUEING_SECONDS = 45.0
+"""The default session of a dead worker, and half as much again."""
 _MOST_SHOWN = 10
 _LONGEST_SHOWN = 400
 
@@ -129,6 +131,13 @@ def _calls_belong_to_jobs(evidence: Evidence) -> Iterable[str]:
     )
 
 
+def _nobody_waits_for_nothing(evidence: Evidence) -> Iterable[str]:
+    for job in evidence.accepted:
+        waited_seconds = evidence.queueing_seconds(job)
+        if waited_seconds > _LONGEST_QUEUEING_SECONDS:
+            yield f"{job.request_id} waited {waited_seconds:.1f} s for its first call"
+
+
 def _everything_committed(evidence: Evidence) -> Iterable[str]:
     if evidence.uncommitted_records:
         yield f"{evidence.uncommitted_records} records"
@@ -159,6 +168,7 @@ INVARIANTS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "a job called twice says possible_duplicate_charge": _surplus_is_flagged,
     "no other job says possible_duplicate_charge": _nothing_else_is_flagged,
     "the provider was asked about nothing else": _calls_belong_to_jobs,
+    "no job waits more than 45 s for its first call": _nobody_waits_for_nothing,
     "at the end every record is committed": _everything_committed,
     "a worker that is told to leave exits with 0": _victim_left_in_peace,
     "no process logged an error": _no_fault_of_ours,

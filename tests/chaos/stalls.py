@@ -32,14 +32,7 @@ def measure_stalls(evidence: Evidence) -> Stalls:
         longest=_longest_gap(evidence),
         first_repeat=min(repeats, default=None),
         last_repeat=max(repeats, default=None),
-        longest_queueing=max(
-            (
-                calls[0].arrived_at - job.accepted_at
-                for job in evidence.accepted
-                if job.accepted_at and (calls := evidence.calls_of(job))
-            ),
-            default=0.0,
-        ),
+        longest_queueing=max(map(evidence.queueing_seconds, evidence.accepted), default=0.0),
         longest_wake=max((evidence.wake_seconds(job) or 0.0 for job in evidence.accepted), default=0.0),
     )
 

@@ -116,6 +116,10 @@ _BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
         "asked about nothing else",
         lambda: Story(calls=[("w002", 998.0), ("", 998.5)]),
     ),
+    "kept waiting for nothing": (
+        "no job waits",
+        lambda: Story(calls=[("w002", 997 + 45.1)], stored_at=1043, told_at=1043.1),
+    ),
     "left uncommitted": ("every record is committed", lambda: Story(uncommitted_records=1)),
     "ended badly": ("exits with 0", _struck(exit_code=1)),
     "logged an error": ("logged an error", lambda: Story(complaints=["ERROR unexpected"])),

@@ -6,14 +6,18 @@ runs, att = tonumber(runs or 0), tonumber(att or 0)
 
 if fp and fp ~= fingerprint then return {'conflicting'} end
 if res then return {'finished', res} end
-if tok == token then return {'begun', runs, att} end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease_end = string.format('%.0f', now + lease_ms)
+if tok == token then
+  redis.call('HSET', KEYS[1], 'lse', lease_end)
+  return {'begun', runs, att}
+end
 if lse and tonumber(lse) > now then return {'held', tonumber(lse) - now} end
 
 if st == 'running' then runs = runs + 1 end
 redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'running', 'tok', token,
-  'lse', string.format('%.0f', now + lease_ms), 'runs', runs, 'exp', expires_at)
+  'lse', lease_end, 'runs', runs, 'exp', expires_at)
 redis.call('PEXPIREAT', KEYS[1], expires_at)
 return {'begun', runs, att}

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -63,8 +64,10 @@ class Child:
             os.killpg(self.pid, number)
 
     def pause(self) -> None:
-        """SIGSTOP: alive for the kernel, silent for everybody else."""
+        """SIGSTOP: alive for the kernel, silent for everybody else; returns when the last thread stands."""
         self.send_signal(signal.SIGSTOP)
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self.send_signal(signal.SIGCONT)

@@ -4,11 +4,10 @@
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-from tests.docs.tables import README, ROOT
+from tests.docs.tables import ROOT, write_tables
 
 _RESULTS = ROOT / ".cache"
 BENCH_COLUMNS = ["At once", "req/s", "p50 ms", "p99 ms", "CPU µs gateway", "CPU µs worker"]
@@ -30,18 +29,6 @@ def bench_table(folder: Path = _RESULTS / "bench") -> str:
         f"{results['machine']}, {results['python']}, {results['brokers']}; {results['at']}; `make bench`"
     )
     return "\n".join(rows) + f"\n\n{measured}\n\n{_in_flight(results['in_flight'])}"
-
-
-def write() -> None:
-    text = README.read_text()
-    for name, table in (("chaos", chaos_table()), ("bench", bench_table())):
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-            lambda found, table=table: f"{found[1]}{table}\n{found[2]}",  # type: ignore[misc]
-            text,
-            flags=re.DOTALL,
-        )
-    README.write_text(text)
 
 
 def _row(cells: list[str]) -> str:
@@ -72,4 +59,4 @@ def _in_flight(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    write()
+    write_tables({"chaos": chaos_table(), "bench": bench_table()})

@@ -1,6 +1,7 @@
 """The tables of README.md and .env.example, made from the code by `make docs` and compared by a test."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -67,16 +68,18 @@ def tables_of(text: str) -> dict[str, str]:
 MADE = {"settings": settings_table, "errors": errors_table}
 
 
-def write() -> None:
+def write_tables(made: Mapping[str, str]) -> None:
+    """Put each table between its marks in the README."""
     text = README.read_text()
-    for name, make in MADE.items():
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-            lambda found, make=make: f"{found[1]}{make()}\n{found[2]}",  # type: ignore[misc]
-            text,
-            flags=re.DOTALL,
-        )
+    for name, table in made.items():
+        before, rest = text.split(f"<!-- {name} -->\n", 1)
+        _, after = rest.split(f"<!-- /{name} -->", 1)
+        text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
     README.write_text(text)
+
+
+def write() -> None:
+    write_tables({name: make() for name, make in MADE.items()})
     ENV_EXAMPLE.write_text(env_example())
 
 

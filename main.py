@@ -26,6 +26,7 @@ from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.main import connect_llm, connect_processor
 from worker.ports import LLMClient
+from worker.result_log import NoResultLog
 from worker.settings import WorkerSettings
 
 _DRAIN_SECONDS = 30.0
@@ -45,7 +46,9 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
         store = await stack.enter_async_context(_connect_store(settings))
         events = await stack.enter_async_context(_connect_events(settings))
         llm = await stack.enter_async_context(_connect_llm(settings))
-        processor = await stack.enter_async_context(connect_processor(settings, store, events, llm))
+        processor = await stack.enter_async_context(
+            connect_processor(settings, store, NoResultLog(), events, llm)
+        )
         queue = InProcessJobQueue()
         await stack.enter_async_context(
             work_in_process(

@@ -30,6 +30,11 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.DUPLICATE_REQUEST_ID: 409,
     ErrorCode.REQUEST_IN_PROGRESS: 409,
     ErrorCode.DEADLINE_EXCEEDED: 409,
+    ErrorCode.JOB_CANCELLED: 409,
+    ErrorCode.RESULT_DELETED: 409,
+    ErrorCode.ALREADY_FINISHED: 409,
+    ErrorCode.STILL_RUNNING: 409,
+    ErrorCode.GONE: 410,
     ErrorCode.BODY_TOO_LARGE: 413,
     ErrorCode.UPSTREAM_RATE_LIMITED: 429,
     ErrorCode.UPSTREAM_QUOTA_EXCEEDED: 429,
@@ -45,7 +50,15 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
 }
 
 _RETRY_AFTER_SECONDS = 2.0
-_MUST_NOT_RETRY = frozenset({ErrorCode.DUPLICATE_REQUEST_ID, ErrorCode.DEADLINE_EXCEEDED})
+_MUST_NOT_RETRY = frozenset(
+    {
+        ErrorCode.DUPLICATE_REQUEST_ID,
+        ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.JOB_CANCELLED,
+        ErrorCode.RESULT_DELETED,
+        ErrorCode.ALREADY_FINISHED,
+    }
+)
 
 
 def error_body(

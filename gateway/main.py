@@ -17,12 +17,16 @@ from gateway.middleware import RequestBoundary
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
+from gateway.results_tail import tail_results
 from gateway.routes import health, invoke, results, stats
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
+from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
+from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.ports import StoreUnavailable
@@ -37,7 +41,7 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
     """The adapters of distributed mode: Redis and Kafka."""
     await ensure_topics(
         settings.kafka_bootstrap_servers,
-        [settings.kafka_request_topic],
+        [settings.kafka_request_topic, settings.kafka_result_topic],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
     )
@@ -46,8 +50,15 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
             settings.redis_url.get_secret_value(),
             max_connections=settings.redis_max_connections,
             retention=settings.retention(),
-        ) as store,
+        ) as redis,
+        fall_back_to_memory(redis, MemoryResultStore(settings.retention())) as store,
         connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+        tail_results(
+            store,
+            KafkaResultReader(
+                settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+            ),
+        ),
     ):
         queue = KafkaJobQueue(producer, settings.kafka_request_topic, f"/{settings.llm_app_name}/gateway")
         yield Adapters(store, queue, mode="distributed", accepts_caller_keys=False)

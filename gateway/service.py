@@ -10,7 +10,16 @@ from gateway.ports import JobQueue, QueueUnavailable
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
-from shared.ports import Conflicting, Finished, JobClaims, Pending, Reserved, ResultWatch, StoreUnavailable
+from shared.ports import (
+    Conflicting,
+    Deleted,
+    Finished,
+    JobClaims,
+    Pending,
+    Reserved,
+    ResultWatch,
+    StoreUnavailable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,8 @@ class JobService:
             match reservation:
                 case Conflicting():
                     raise RequestRefused(_DUPLICATE)
+                case Deleted():
+                    raise RequestRefused(_DELETED)
                 case Finished(result):
                     return Answered(result, is_replay=True)
                 case Pending() if is_strict:
@@ -73,7 +84,7 @@ class JobService:
                     await self._enqueue_reserved(job, claim)
                     return await self._wait_or_accept(job, watch, wait_seconds, was_enqueued=True)
 
-    async def get(self, job_id: JobId, wait_seconds: float) -> Answered | Accepted | None:
+    async def get(self, job_id: JobId, wait_seconds: float) -> Answered | Accepted | Deleted | None:
         """What is known of a job, after waiting for its result at most `wait_seconds`."""
         with self._store.watch(job_id) as watch:
             known = await self._store.get(job_id)
@@ -83,8 +94,33 @@ class JobService:
                 case Pending(status, expires_at):
                     waited = await self._wait(watch, wait_seconds)
                     return Answered(waited) if waited is not None else Accepted(job_id, status, expires_at)
-                case _:
-                    return None
+                case Deleted():
+                    return known
+                case None:
+                    return await self._wait_for_unknown(watch, wait_seconds)
+
+    async def cancel(self, job_id: JobId) -> Answered | Accepted | Deleted | None:
+        """Ask for a job to be cut off. Accepted: whoever runs it will be told."""
+        known = await self._store.cancel(job_id)
+        match known:
+            case Finished(result):
+                return Answered(result)
+            case Pending(status, expires_at):
+                return Accepted(job_id, status, expires_at)
+            case Deleted():
+                return known
+            case None:
+                await self._check_unknown()
+                return None
+
+    async def delete(self, job_id: JobId) -> Deleted | None:
+        """Erase the result of a finished job; its id stays taken."""
+        known = await self._store.delete(job_id)
+        if isinstance(known, Pending):
+            raise RequestRefused(_STILL_RUNNING)
+        if known is None:
+            await self._check_unknown()
+        return known
 
     def drain(self) -> None:
         """End every wait now: the jobs go on, and another replica answers for them."""
@@ -92,6 +128,20 @@ class JobService:
         now = asyncio.get_running_loop().time()
         for wait in list(self._waits):
             wait.reschedule(now)
+
+    async def _wait_for_unknown(self, watch: ResultWatch, wait_seconds: float) -> Answered | None:
+        """While the store is away, another gateway's job may be told in a moment."""
+        if await self._store.is_available():
+            return None
+        waited = await self._wait(watch, wait_seconds)
+        if waited is None:
+            await self._check_unknown()
+        return Answered(waited) if waited is not None else None
+
+    async def _check_unknown(self) -> None:
+        """Nobody knows the id, unless the store that would know it is away."""
+        if not await self._store.is_available():
+            raise StoreUnavailable("it is away, and may know this request_id")
 
     async def _enqueue_reserved(self, job: Job, claim: str) -> None:
         try:
@@ -127,6 +177,8 @@ class JobService:
             raise
         if isinstance(known, Finished):
             return Answered(known.result)
+        if isinstance(known, Deleted):
+            raise RequestRefused(_DELETED)
         status = known.status if known is not None else "queued"
         if status == "queued" and not was_enqueued:
             await self._queue.enqueue(job)
@@ -150,6 +202,16 @@ _JOIN_PATIENCE_SECONDS = 2.0
 _DUPLICATE = job_error(
     ErrorCode.DUPLICATE_REQUEST_ID,
     "request_id: this id was used with another body or another key; send a new id, or the same body",
+    field="request_id",
+)
+_DELETED = job_error(
+    ErrorCode.RESULT_DELETED,
+    "request_id: the result of this id was deleted; send a new id",
+    field="request_id",
+)
+_STILL_RUNNING = job_error(
+    ErrorCode.STILL_RUNNING,
+    "request_id: the job has not ended; cancel it first, or delete it when it has",
     field="request_id",
 )
 _IN_PROGRESS = job_error(

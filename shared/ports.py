@@ -1,6 +1,6 @@
 """What both services ask of the world outside: one screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,10 @@ from shared.domain.result import Failed, Succeeded
 
 class StoreUnavailable(Exception):
     """The result store did not answer in time; nothing is known about what it did."""
+
+
+class ResultLogUnavailable(Exception):
+    """The log of results did not acknowledge, or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,11 @@ class Conflicting:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """The result was erased; its tombstone keeps the id."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The right to execute a job and to store its result, until the lease ends."""
 
@@ -60,6 +69,10 @@ class Begun:
     """Earlier runs that began and never ended: each may have reached the provider."""
     attempts: int
     """Provider calls of the earlier runs that did end."""
+    is_cancelled: bool = False
+    """Somebody asked for the job to be cut off."""
+    knows_history: bool = True
+    """False: the store that would know of earlier runs is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,16 @@ class Held:
     """Another run holds the lease."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What became of leases since the last look."""
+
+    lost: Sequence[Run] = ()
+    """Their lease belongs to another run by now."""
+    cancelled: Sequence[Run] = ()
+    """Somebody asked for them to be cut off."""
 
 
 class ResultWatch(Protocol):
@@ -82,7 +105,7 @@ class JobClaims(Protocol):
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
-    ) -> Reserved | Pending | Finished | Conflicting:
+    ) -> Reserved | Pending | Finished | Conflicting | Deleted:
         """Claim the id in one atomic step; repeated with the same random `claim`, it answers the same.
 
         A stored failure that may pass is cleared and the id is reserved again.
@@ -93,12 +116,27 @@ class JobClaims(Protocol):
         """Give the id back, if it is still this claim's and no run began."""
         ...
 
-    async def get(self, job_id: JobId) -> Pending | Finished | None:
+    async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         """What is known of the id; None if nothing."""
+        ...
+
+    async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
+        """What is known of the id; a pending job is marked, and whoever runs it cuts it off."""
+        ...
+
+    async def delete(self, job_id: JobId) -> Pending | Deleted | None:
+        """Erase the result and keep a tombstone for as long as the result would have been kept.
+
+        A pending job stays as it is.
+        """
         ...
 
     def watch(self, job_id: JobId) -> AbstractContextManager[ResultWatch]:
         """Watch before `reserve` or `get`, and no result is missed."""
+        ...
+
+    async def is_available(self) -> bool:
+        """Whether what is stored is known and will be kept; never raises."""
         ...
 
 
@@ -107,27 +145,35 @@ class JobRuns(Protocol):
 
     async def begin(
         self, run: Run, lease_seconds: float, expires_at: datetime
-    ) -> Begun | Held | Finished | Conflicting:
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
         """Take the lease in one atomic step; an id that nobody reserved is reserved on the way."""
         ...
 
-    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
-        """Prolong the leases; returns the runs whose lease belongs to another by now."""
+    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
+        """Prolong the leases that are still their runs'."""
         ...
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         """Store the result and wake who waits for it. The first writer wins: returns the stored result.
 
-        None: the lease went to another run, whose result will be the one.
+        None: the lease went to another run, whose result will be the one, or the job was deleted.
         """
+        ...
+
+    async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        """`save` from another copy, after the store was away or lost data: a final result needs no lease."""
+        ...
+
+    async def is_available(self) -> bool:
+        """Whether what is stored is known and will be kept; never raises."""
         ...
 
 
 class ResultStore(JobClaims, JobRuns, Protocol):
     """Where a job is claimed once and its one result is kept."""
 
-    async def is_available(self) -> bool:
-        """Whether the store answers now; never raises."""
+    async def totals(self) -> Mapping[str, int]:
+        """Sums over every result that was stored, each counted in the step that stored it; see `tally`."""
         ...
 
 

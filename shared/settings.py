@@ -44,7 +44,13 @@ class ServiceSettings(BaseSettings):
         SecretStr("redis://localhost:6379"), description="Redis or Valkey; may hold a password"
     )
     redis_enabled: bool = Field(default=True, description="false: results live in memory (one process only)")
-    redis_ttl_hours: float = Field(24, gt=0, le=87_600, description="How long a result is kept")
+    redis_ttl_hours: float = Field(
+        24,
+        ge=1,
+        le=87_600,
+        description="How long a result, and with it its id, is kept; never below the longest deadline, 1 h, "
+        "or a record that comes twice could be called twice",
+    )
     redis_max_connections: int = Field(
         10, ge=1, description="Connections of a process to Redis, beside the one that listens"
     )
@@ -55,6 +61,7 @@ class ServiceSettings(BaseSettings):
         default=False, description="true: distributed mode; in one process, events go to Kafka too"
     )
     kafka_request_topic: str = Field("llm-requests", description="Topic of the jobs")
+    kafka_result_topic: str = Field("llm-results", description="Topic of every result, as its second copy")
     kafka_metrics_topic: str = Field("llm-metrics", description="Topic of one fact a provider call and a job")
     kafka_error_topic: str = Field("llm-errors", description="Topic of one fact a failure")
     kafka_dead_letter_topic: str = Field(

@@ -1,7 +1,9 @@
-"""A job as a record on `llm-requests`, and back. Frozen by the golden files of `tests/contract/golden`.
+"""A job as a record on `llm-requests`, a result as one on `llm-results`, and back.
 
-The value is the body of `/invoke` with `"schema": 1` and without a clear key. The headers follow CloudEvents'
-Kafka binary mode; all of them are optional on records that others produce.
+Frozen by the golden files of `tests/contract/golden`.
+
+The value of a request is the body of `/invoke` with `"schema": 1` and without a clear key. The headers follow
+CloudEvents' Kafka binary mode; all of them are optional on records that others produce.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,14 +14,18 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_core import from_json, to_json
 
+from shared.domain.answer_body import result_from_topic_body, topic_body
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, InvokeBody, Parameters
-from shared.domain.job import DEFAULT_OWNER, Job, ModelDefaults, job_from_body
+from shared.domain.job import DEFAULT_OWNER, Job, JobId, ModelDefaults, job_from_body
+from shared.domain.result import Failed, Succeeded
 from shared.domain.timestamps import rfc3339
 from shared.domain.validation import parse_body
+from shared.ports import Run
 
 SCHEMA = 1
 CE_TYPE = "llm.request.v1"
+RESULT_CE_TYPE = "llm.result.v1"
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -98,6 +104,38 @@ def job_from_record(
         deadline=_deadline(texts.get("ce_expirytime"), created_at),
         traceparent=texts.get("traceparent"),
     )
+
+
+def result_to_record(run: Run, result: Succeeded | Failed, source: str) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of the record that tells `result`: the answer's body, and what a store needs."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", run.id.request_id.encode()),
+        ("ce_type", RESULT_CE_TYPE.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", rfc3339(result.completed_at).encode()),
+        ("llm_owner", run.id.owner.encode()),
+        ("llm_fingerprint", run.fingerprint.encode()),
+        ("llm_run", run.token.encode()),
+        ("content-type", b"application/json"),
+    ]
+    return run.id.request_id.encode(), to_json({"schema": SCHEMA, **topic_body(result)}), headers
+
+
+def result_from_record(
+    value: bytes | None, headers: Iterable[tuple[str, bytes | None]]
+) -> tuple[Run, Succeeded | Failed]:
+    """What `result_to_record` told; `ValueError` if it is none of ours."""
+    texts = _readable(headers)
+    try:
+        body = from_json(value or b"")
+        if body["schema"] != SCHEMA:
+            raise ValueError(f"schema: {str(body['schema'])[:20]} is not supported; allowed: {SCHEMA}")
+        result = result_from_topic_body(body)
+        job_id = JobId(texts["llm_owner"], result.request_id)
+        return Run(job_id, texts["llm_run"], texts["llm_fingerprint"]), result
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise ValueError(f"not a result of this service: {type(fault).__name__} {fault}") from fault
 
 
 def _check_schema(value: bytes | None) -> None:

@@ -8,16 +8,14 @@ from loguru import logger
 
 
 @asynccontextmanager
-async def serve_health(host: str, port: int, is_ready: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
-    """Serve both while the block runs. Live never asks a dependency."""
+async def serve_health(host: str, port: int, is_whole: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+    """Serve both while the block runs. Live never asks a dependency; without the store, jobs go on."""
 
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
-        if await is_ready():
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "unavailable"}, status=503)
+        return web.json_response({"status": "ready" if await is_whole() else "degraded"})
 
     app = web.Application()
     app.add_routes([web.get("/health/live", live), web.get("/health/ready", ready)])

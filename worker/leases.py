@@ -10,6 +10,7 @@ from shared.domain.job import JobId
 from shared.ports import JobRuns, Run, StoreUnavailable
 
 _RENEWALS_A_LEASE = 3
+_LONGEST_PAUSE_SECONDS = 2.0  # a cancelled job is told with the next renewal
 _RUNS_A_ROUND_TRIP = 100
 
 
@@ -19,20 +20,20 @@ class Leases:
     def __init__(self, store: JobRuns, lease_seconds: float) -> None:
         self.lease_seconds = lease_seconds
         self._store = store
-        self._runs: dict[JobId, Run] = {}
+        self._holds: dict[JobId, Hold] = {}
 
     @contextmanager
-    def hold(self, run: Run) -> Iterator[None]:
+    def hold(self, run: Run) -> Iterator["Hold"]:
         """Renew the lease of `run` until the block ends."""
-        self._runs[run.id] = run
+        hold = self._holds[run.id] = Hold(run)
         try:
-            yield
+            yield hold
         finally:
-            del self._runs[run.id]
+            del self._holds[run.id]
 
     async def renew_forever(self) -> None:
         while True:
-            await asyncio.sleep(self.lease_seconds / _RENEWALS_A_LEASE)
+            await asyncio.sleep(min(self.lease_seconds / _RENEWALS_A_LEASE, _LONGEST_PAUSE_SECONDS))
             await self.renew()
 
     async def renew(self) -> None:
@@ -40,19 +41,46 @@ class Leases:
 
         A lost lease is said; its run cannot store any more.
         """
-        runs = list(self._runs.values())
+        runs = [hold.run for hold in self._holds.values()]
         for start in range(0, len(runs), _RUNS_A_ROUND_TRIP):
             await self._renew(runs[start : start + _RUNS_A_ROUND_TRIP])
 
     async def _renew(self, runs: list[Run]) -> None:
         try:
-            lost = await self._store.renew(runs, self.lease_seconds)
+            renewed = await self._store.renew(runs, self.lease_seconds)
         except StoreUnavailable as fault:
             logger.bind(fault=str(fault), runs=len(runs)).warning("leases_not_renewed")
             return
-        for run in lost:
-            if run.id in self._runs:  # it may have ended meanwhile
+        for run in renewed.cancelled:
+            if run.id in self._holds:  # it may have ended meanwhile
+                self._holds[run.id].cancel()
+        for run in renewed.lost:
+            if run.id in self._holds:
                 logger.bind(request_id=run.id.request_id).warning("lease_lost")
+
+
+class Hold:
+    """A lease that is being renewed."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.is_cancelled = False
+        self._timeout: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def until_cancelled(self, seconds: float) -> AsyncIterator[None]:
+        """Cut the block off, with `TimeoutError`, after `seconds` or when the job is cancelled."""
+        async with asyncio.timeout(seconds) as timeout:
+            self._timeout = timeout
+            try:
+                yield
+            finally:
+                self._timeout = None
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        if self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
 
 
 @asynccontextmanager

@@ -10,10 +10,13 @@ from pathlib import Path
 from faststream.kafka import KafkaBroker
 from loguru import logger
 
+from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
+from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.ports import EventSink, JobRuns
 from worker.dead_letters import KafkaDeadLetters
@@ -23,7 +26,10 @@ from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.retrying_client import RetryingClient
-from worker.ports import LLMClient
+from worker.ports import LLMClient, ResultLog
+from worker.redis_store_condition import RedisStoreCondition
+from worker.result_log import KafkaResultLog
+from worker.result_restorer import restore_in_background
 from worker.service import JobProcessor
 from worker.settings import WorkerSettings
 from worker.subscriber import RecordHandler, subscribe
@@ -47,7 +53,7 @@ async def connect_llm(settings: WorkerSettings) -> AsyncIterator[LLMClient]:
 
 @asynccontextmanager
 async def connect_processor(
-    settings: WorkerSettings, store: JobRuns, events: EventSink, llm: LLMClient
+    settings: WorkerSettings, store: JobRuns, log: ResultLog, events: EventSink, llm: LLMClient
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
     retrying = RetryingClient(
@@ -57,7 +63,7 @@ async def connect_processor(
         max_backoff_seconds=settings.worker_max_backoff_seconds,
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
-        yield JobProcessor(store, retrying, events, leases, max_runs=settings.worker_max_runs)
+        yield JobProcessor(store, log, retrying, events, leases, max_runs=settings.worker_max_runs)
 
 
 async def run(settings: WorkerSettings) -> None:
@@ -69,13 +75,15 @@ async def run(settings: WorkerSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     await _ensure_topics(settings)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(
+        redis = await stack.enter_async_context(
             connect_redis_result_store(
                 settings.redis_url.get_secret_value(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )
         )
+        memory = MemoryResultStore(settings.retention())
+        store = await stack.enter_async_context(fall_back_to_memory(redis, memory))
         producer = await stack.enter_async_context(
             connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
         )
@@ -88,17 +96,25 @@ async def run(settings: WorkerSettings) -> None:
             )
         )
         llm = await stack.enter_async_context(connect_llm(settings))
-        processor = await stack.enter_async_context(connect_processor(settings, store, events, llm))
+        log = KafkaResultLog(producer, settings.kafka_result_topic, f"/{settings.llm_app_name}/worker")
+        processor = await stack.enter_async_context(connect_processor(settings, store, log, events, llm))
+        reader = KafkaResultReader(
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+        )
+        condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
+        await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         handler = RecordHandler(processor, dead_letters, events, settings.model_defaults())
         dispatcher = Dispatcher(handler.handle, _limits(settings))
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )
-        await _consume(settings, dispatcher, stop)
+        await _consume(settings, dispatcher, handler, stop)
 
 
-async def _consume(settings: WorkerSettings, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
+async def _consume(
+    settings: WorkerSettings, dispatcher: Dispatcher, handler: RecordHandler, stop: asyncio.Event
+) -> None:
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers,
         client_id=settings.llm_app_name,
@@ -106,7 +122,7 @@ async def _consume(settings: WorkerSettings, dispatcher: Dispatcher, stop: async
         logger=None,
         graceful_timeout=_LEAVE_SECONDS,
     )
-    subscriber = subscribe(broker, dispatcher, settings)
+    subscriber = subscribe(broker, dispatcher, handler, settings)
     await broker.start()
     dispatcher.attach(subscriber.consumer)
     logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
@@ -127,6 +143,7 @@ async def _ensure_topics(settings: WorkerSettings) -> None:
         settings.kafka_bootstrap_servers,
         [
             settings.kafka_request_topic,
+            settings.kafka_result_topic,
             settings.kafka_metrics_topic,
             settings.kafka_error_topic,
             settings.kafka_dead_letter_topic,

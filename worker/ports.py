@@ -7,13 +7,14 @@ LLMError
 └── Rejected         asking again would fail again
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job
-from shared.domain.result import Usage
+from shared.domain.result import Failed, Succeeded, Usage
+from shared.ports import Run
 
 
 class Record(Protocol):
@@ -74,6 +75,56 @@ class OutcomeUnknown(LLMError):
 
 class Rejected(LLMError):
     """The provider refuses this call."""
+
+
+class ResultLog(Protocol):
+    """Where a second copy of every result is kept, for direct producers and for when the store is away."""
+
+    async def append(self, run: Run, result: Succeeded | Failed) -> None:
+        """Return when the copy is kept; `ResultLogUnavailable` otherwise."""
+        ...
+
+
+class ResultReader(Protocol):
+    """The same log, read."""
+
+    def read(self, since: float) -> AsyncIterator[Sequence[tuple[Run, Succeeded | Failed]]]:
+        """From `since` (Unix seconds) to what is the end now; `ResultLogUnavailable` if that stays away."""
+        ...
+
+
+class RestorableStore(Protocol):
+    """A store that takes copies of results."""
+
+    async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        """Store it unless a result is there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCondition:
+    """Which data the store holds, and how much of it is there."""
+
+    server_run: str
+    """Another after every restart or failover: the last moments may be missing."""
+    data_id: str
+    """Made when the data began; another when the store came back empty."""
+    whole_until: float
+    """Unix seconds: every result that was logged before is in the store. 0 in a new one."""
+
+
+class ConditionKeeper(Protocol):
+    """Where the workers agree on the condition of the store; raises `StoreUnavailable`."""
+
+    async def read(self) -> StoreCondition: ...
+
+    async def is_leading(self) -> bool:
+        """Whether this worker is the one that restores, now and for the next 30 s."""
+        ...
+
+    async def mark_whole(self, condition: StoreCondition, until: float) -> None:
+        """Nothing logged before `until` is missing in the data of `condition`; who led does so no longer."""
+        ...
 
 
 class LLMClient(Protocol):

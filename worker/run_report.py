@@ -15,10 +15,10 @@ from worker.ports import Completion, LLMError, RateLimited
 class RunReport:
     """What one run of a job came to, as its result."""
 
-    def __init__(self, job: Job, begun: Begun) -> None:
+    def __init__(self, job: Job, begun: Begun, *, is_suspect: bool = False) -> None:
         self.started_at = datetime.now(UTC)
         self._job = job
-        self._interrupted_runs = begun.interrupted_runs
+        self._may_have_been_called = begun.interrupted_runs > 0 or is_suspect
         # A run that died counts one call, because it may have made one.
         self._earlier_calls = begun.attempts + begun.interrupted_runs
         self.first_attempt = self._earlier_calls + 1
@@ -33,7 +33,7 @@ class RunReport:
             attempts=self._earlier_calls + completion.attempts,
             retry_count=self._earlier_calls + completion.attempts - 1,
             rate_limited=completion.rate_limited,
-            possible_duplicate_charge=completion.possible_duplicate_charge or self._interrupted_runs > 0,
+            possible_duplicate_charge=completion.possible_duplicate_charge or self._may_have_been_called,
             metadata=self._job.metadata,
             message=completion.message,
             finish_reason=completion.finish_reason,
@@ -54,10 +54,14 @@ class RunReport:
         error = job_error(ErrorCode.DEADLINE_EXCEEDED, f"The deadline of the job passed {when}")
         return self._failed(error, "expired", calls=calls)
 
+    def cancelled(self, when: str, calls: int = 0) -> Failed:
+        error = job_error(ErrorCode.JOB_CANCELLED, f"The job was cancelled {when}")
+        return self._failed(error, "cancelled", calls=calls)
+
     def _failed(
         self,
         error: JobError,
-        status: Literal["failed", "expired"],
+        status: Literal["failed", "expired", "cancelled"],
         *,
         calls: int,
         rate_limited: bool = False,

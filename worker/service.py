@@ -1,4 +1,4 @@
-"""The straight line of a job: begin, call, save, tell."""
+"""The straight line of a job: begin, call, save, keep a copy, tell."""
 
 import asyncio
 import secrets
@@ -10,9 +10,20 @@ from shared.domain.errors import ErrorCode, JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
-from shared.ports import Begun, Conflicting, EventSink, Finished, Held, JobRuns, Run, StoreUnavailable
-from worker.leases import Leases
-from worker.ports import LLMClient, LLMError
+from shared.ports import (
+    Begun,
+    Conflicting,
+    Deleted,
+    EventSink,
+    Finished,
+    Held,
+    JobRuns,
+    ResultLogUnavailable,
+    Run,
+    StoreUnavailable,
+)
+from worker.leases import Hold, Leases
+from worker.ports import LLMClient, LLMError, ResultLog
 from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, provider_error, too_many_runs
 
 _RUNNING_HERE_SECONDS = 0.5
@@ -48,6 +59,7 @@ class JobProcessor:
     def __init__(
         self,
         store: JobRuns,
+        log: ResultLog,
         llm: LLMClient,
         events: EventSink,
         leases: Leases,
@@ -56,6 +68,7 @@ class JobProcessor:
         store_away_seconds: float = _STORE_AWAY_SECONDS,
     ) -> None:
         self._store = store
+        self._log = log
         self._llm = llm
         self._events = events
         self._leases = leases
@@ -63,32 +76,42 @@ class JobProcessor:
         self._store_away_seconds = store_away_seconds
         self._processing: set[JobId] = set()
 
-    async def process(self, job: Job) -> Outcome:
-        """Run `job` unless it has a result or somebody else runs it."""
+    async def process(self, job: Job, *, may_have_run: bool = False) -> Outcome:
+        """Run `job` unless it has a result or somebody else runs it.
+
+        `may_have_run`: another worker may have had it before; while the store is away, nobody can tell.
+        """
         if job.id in self._processing:
             return LookAgain(_RUNNING_HERE_SECONDS)
         self._processing.add(job.id)
         try:
-            return await self._process(job)
+            if may_have_run and job.on_unknown == "fail" and not await self._store.is_available():
+                logger.bind(request_id=job.id.request_id).warning("job_waits_for_store")
+                return LookAgain(self._store_away_seconds)
+            return await self._process(job, may_have_run=may_have_run)
         finally:
             self._processing.discard(job.id)
 
-    async def _process(self, job: Job) -> Outcome:
+    async def _process(self, job: Job, *, may_have_run: bool) -> Outcome:
         run = Run(job.id, secrets.token_hex(16), job.fingerprint)
         match await self._begin(run, job):
             case Begun() as begun:
-                with self._leases.hold(run):
-                    return await self._run(job, begun)
+                report = RunReport(job, begun, is_suspect=may_have_run and not begun.knows_history)
+                with self._leases.hold(run) as hold:
+                    return await self._run(job, begun, report, hold)
             case Held(seconds):
                 return LookAgain(seconds)
-            case Finished():
+            case Finished(result):
+                await self._copy(run, result)  # for a direct producer who sent it again
+                return Done()
+            case Deleted():
                 return Done()
             case Conflicting():
                 return self._refuse(job)
             case None:
                 return LookAgain(self._store_away_seconds)
 
-    async def _begin(self, run: Run, job: Job) -> Begun | Held | Finished | Conflicting | None:
+    async def _begin(self, run: Run, job: Job) -> Begun | Held | Finished | Conflicting | Deleted | None:
         """The same run tries again: if only the reply got lost, the store knows its token."""
         for _ in range(_BEGIN_TRIES):
             try:
@@ -98,18 +121,20 @@ class JobProcessor:
                 await asyncio.sleep(self._store_away_seconds)
         return None
 
-    async def _run(self, job: Job, begun: Begun) -> Outcome:
-        result = await self._execute(job, begun)
+    async def _run(self, job: Job, begun: Begun, report: RunReport, hold: Hold) -> Outcome:
+        result = await self._execute(job, begun, report, hold)
         stored = await self._save(begun.run, result)
         if stored is None:
             return LookAgain(_RUNNING_HERE_SECONDS)
+        await self._copy(begun.run, stored)
         self._tell(stored)
         if isinstance(stored, Failed) and stored.error.error_code is ErrorCode.TOO_MANY_RUNS:
             return Poisoned(stored.error)
         return Done()
 
-    async def _execute(self, job: Job, begun: Begun) -> Succeeded | Failed:
-        report = RunReport(job, begun)
+    async def _execute(self, job: Job, begun: Begun, report: RunReport, hold: Hold) -> Succeeded | Failed:
+        if begun.is_cancelled:
+            return report.cancelled("before it could start")
         remaining_seconds = (job.deadline - report.started_at).total_seconds()
         if remaining_seconds <= 0:
             return report.expired("before it could start")
@@ -118,10 +143,11 @@ class JobProcessor:
         if begun.interrupted_runs and job.on_unknown == "fail":
             return report.failed(UNKNOWN_OUTCOME)
         try:
-            async with asyncio.timeout(remaining_seconds):
+            async with hold.until_cancelled(remaining_seconds):
                 return report.succeeded(await self._llm.complete(job, report.first_attempt))
         except TimeoutError:
-            return report.expired("while it was running", calls=1)
+            end = report.cancelled if hold.is_cancelled else report.expired
+            return end("while it was running", calls=1)
         except LLMError as fault:
             return report.failed(provider_error(fault), fault)
         except Exception:
@@ -135,6 +161,15 @@ class JobProcessor:
                 return await self._store.save(run, result)
             except StoreUnavailable as fault:
                 logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_store")
+                await asyncio.sleep(self._store_away_seconds)
+
+    async def _copy(self, run: Run, result: Succeeded | Failed) -> None:
+        """Before the record is finished: a store that loses data must find every result in the log."""
+        while True:
+            try:
+                return await self._log.append(run, result)
+            except ResultLogUnavailable as fault:
+                logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_log")
                 await asyncio.sleep(self._store_away_seconds)
 
     def _tell(self, result: Succeeded | Failed) -> None:

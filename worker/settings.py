@@ -25,7 +25,11 @@ class WorkerSettings(ServiceSettings):
         ge=1,
         description="Offsets between the first unfinished and the last taken before a partition pauses",
     )
-    worker_lease_seconds: PositiveSeconds = Field(20, description="How long a silent worker keeps its jobs")
+    worker_lease_seconds: PositiveSeconds = Field(
+        20,
+        ge=3,
+        description="How long a silent worker keeps its jobs; a renewal may take 2 s, so not below 3",
+    )
     worker_max_runs: int = Field(
         3, ge=1, description="Runs of a job that may die with their worker before it is dead-lettered"
     )
@@ -60,6 +64,16 @@ class WorkerSettings(ServiceSettings):
             raise ValueError(
                 f"WORKER_WINDOW_JOBS={self.worker_window_jobs} is below "
                 f"WORKER_CONCURRENCY={self.worker_concurrency}; allowed: at least that"
+            )
+        if self.worker_session_timeout_seconds > self.worker_max_poll_seconds:
+            raise ValueError(
+                f"WORKER_SESSION_TIMEOUT_SECONDS={self.worker_session_timeout_seconds:g} is above "
+                f"WORKER_MAX_POLL_SECONDS={self.worker_max_poll_seconds:g}; allowed: at most that"
+            )
+        if self.worker_backoff_seconds > self.worker_max_backoff_seconds:
+            raise ValueError(
+                f"WORKER_BACKOFF_SECONDS={self.worker_backoff_seconds:g} is above "
+                f"WORKER_MAX_BACKOFF_SECONDS={self.worker_max_backoff_seconds:g}; allowed: at most that"
             )
         return self
 

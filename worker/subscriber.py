@@ -1,5 +1,6 @@
 """The FastStream subscription: bytes in, dead letters out."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from worker.service import Done, JobProcessor, LookAgain, Poisoned, failure_even
 from worker.settings import WorkerSettings
 
 _BURY_AGAIN_SECONDS = 1.0
+_CLOCK_SKEW_MS = 5_000.0
+"""Between a producer, whose time a record carries, and us."""
 
 
 class RecordHandler:
@@ -36,12 +39,18 @@ class RecordHandler:
         self._dead_letters = dead_letters
         self._events = events
         self._defaults = defaults
+        self._assigned_at_ms = _now_ms()
+
+    def note_assignment(self) -> None:
+        """Records older than this may have been another worker's."""
+        self._assigned_at_ms = _now_ms()
 
     async def handle(self, record: Record) -> float | None:
         """None when the record is finished, else the seconds after which to look again."""
         try:
             job = job_from_record(record.value, record.headers, record.timestamp, self._defaults)
-            outcome = await self._processor.process(job)
+            may_have_run = record.timestamp < self._assigned_at_ms + _CLOCK_SKEW_MS
+            outcome = await self._processor.process(job, may_have_run=may_have_run)
         except InvalidRequest as invalid:
             return await self._bury(record, invalid.error, invalid.request_id)
         except Exception:
@@ -73,17 +82,21 @@ class RecordHandler:
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """What a rebalance means for the dispatcher."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, handler: RecordHandler) -> None:
         self._dispatcher = dispatcher
+        self._handler = handler
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         await self._dispatcher.revoke(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._handler.note_assignment()
         logger.bind(partitions=len(list(assigned))).info("partitions_assigned")
 
 
-def subscribe(broker: KafkaBroker, dispatcher: Dispatcher, settings: WorkerSettings) -> Any:
+def subscribe(
+    broker: KafkaBroker, dispatcher: Dispatcher, handler: RecordHandler, settings: WorkerSettings
+) -> Any:
     """Hand every record of the request topic to the dispatcher, raw. Each setting was a measured trap."""
     subscriber = broker.subscriber(
         settings.kafka_request_topic,
@@ -92,7 +105,7 @@ def subscribe(broker: KafkaBroker, dispatcher: Dispatcher, settings: WorkerSetti
         auto_offset_reset="earliest",  # "latest" drops the backlog of a new group
         parser=_raw_message,
         decoder=_raw_record,
-        listener=_Rebalances(dispatcher),
+        listener=_Rebalances(dispatcher, handler),
         session_timeout_ms=int(settings.worker_session_timeout_seconds * 1000),
         heartbeat_interval_ms=int(min(3.0, settings.worker_session_timeout_seconds / 4) * 1000),
         max_poll_interval_ms=int(settings.worker_max_poll_seconds * 1000),
@@ -114,6 +127,10 @@ async def _raw_message(record: Any) -> KafkaMessage:
 
 async def _raw_record(message: KafkaMessage) -> Any:
     return message.raw_message
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
 
 
 _CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the record was handled")

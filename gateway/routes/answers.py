@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.error_responses import error_response, json_response
-from gateway.schemas import accepted_body, failure_extra, success_body
+from gateway.schemas import accepted_body
 from gateway.service import Accepted, Answered
+from shared.domain.answer_body import failure_extra, success_body
 from shared.domain.result import Failed
 
 _POLL_SECONDS = "1"
@@ -16,7 +17,7 @@ _POLL_SECONDS = "1"
 def answer(request: Request, outcome: Answered | Accepted) -> Response:
     """200, 202, or the status of the job's error."""
     if isinstance(outcome, Accepted):
-        return _accepted(outcome)
+        return accepted(outcome)
     latency_ms = elapsed_ms(request)
     result = outcome.result
     if isinstance(result, Failed):
@@ -36,7 +37,8 @@ def elapsed_ms(request: Request) -> float:
     return (time.perf_counter() - float(request.state.started_at)) * 1000
 
 
-def _accepted(outcome: Accepted) -> Response:
+def accepted(outcome: Accepted) -> Response:
+    """202, with where and when to ask."""
     body = accepted_body(outcome.job_id, outcome.status, outcome.expires_at)
     response = json_response(body, 202)
     response.headers["Location"] = body["status_url"]

@@ -29,7 +29,7 @@ async def health(request: Request) -> Response:
             "langchain": "in this process" if state.adapters.mode == "one process" else "in the workers",
         },
     }
-    return json_response(body, 200 if _can_serve(state, is_store_available, is_queue_available) else 503)
+    return json_response(body, 200 if is_queue_available else 503)
 
 
 @router.get("/live")
@@ -41,8 +41,7 @@ async def live() -> Response:
 @router.get("/ready")
 async def ready(request: Request) -> Response:
     """Whether a job would be accepted."""
-    state = app_state(request)
-    is_ready = _can_serve(state, *await _dependencies(state))
+    is_ready = await app_state(request).adapters.queue.is_available()  # without Redis, jobs go on
     return json_response({"status": "ready" if is_ready else "unavailable"}, 200 if is_ready else 503)
 
 
@@ -53,17 +52,14 @@ async def _dependencies(state: AppState) -> tuple[bool, bool]:
     return store, queue
 
 
-def _can_serve(state: AppState, is_store_available: bool, is_queue_available: bool) -> bool:
-    # One process without Redis goes on in memory.
-    return is_queue_available and (is_store_available or state.adapters.mode == "one process")
-
-
 def _redis_state(state: AppState, *, is_available: bool) -> str:
     if not state.settings.redis_enabled:
         return "disabled: results live in memory"
     if is_available:
         return "available"
-    return "unavailable: results live in memory" if state.adapters.mode == "one process" else "unavailable"
+    if state.adapters.mode == "one process":
+        return "unavailable: results live in memory"
+    return "unavailable: results come through Kafka, each process knows only the ids it has seen"
 
 
 def _kafka_state(state: AppState, *, is_available: bool) -> str:

@@ -1,4 +1,4 @@
-"""`GET /result/{request_id}`."""
+"""`/result/{request_id}`: read, cancel, delete."""
 
 from uuid import UUID
 
@@ -7,9 +7,11 @@ from fastapi import APIRouter, Request, Response
 from gateway.app_state import app_state
 from gateway.error_responses import error_response
 from gateway.preferences import read_preferences
-from gateway.routes.answers import answer
-from shared.domain.errors import ErrorCode, job_error
+from gateway.routes.answers import accepted, answer
+from gateway.service import Accepted, Answered
+from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import DEFAULT_OWNER, JobId
+from shared.ports import Deleted
 
 router = APIRouter(tags=["jobs"])
 
@@ -23,9 +25,54 @@ async def result(request: Request, request_id: str) -> Response:
     preferences = read_preferences(prefer, asked if asked or prefer else "0", state.wait_limits)
     job_id = _job_id(request_id)
     outcome = await state.service.get(job_id, preferences.wait_seconds) if job_id is not None else None
-    if outcome is None:
-        return error_response(_UNKNOWN, request_id, request.state.trace_id)
-    return answer(request, outcome)
+    return _told(request, outcome)
+
+
+@router.post("/result/{request_id}/cancel")
+async def cancel(request: Request, request_id: str) -> Response:
+    """Cut a job off: 202 requested, 200 it is cancelled already, 409 it has ended otherwise."""
+    job_id = _job_id(request_id)
+    outcome = await app_state(request).service.cancel(job_id) if job_id is not None else None
+    if not isinstance(outcome, Answered):
+        return _told(request, outcome)
+    if outcome.result.status != "cancelled":
+        return _error(request, _ALREADY_FINISHED)
+    return _found(request, outcome)
+
+
+@router.delete("/result/{request_id}")
+async def delete(request: Request, request_id: str) -> Response:
+    """Erase the result of a finished job; its id stays taken until it would have been forgotten."""
+    job_id = _job_id(request_id)
+    request.state.request_id = request_id
+    outcome = await app_state(request).service.delete(job_id) if job_id is not None else None
+    return _error(request, _UNKNOWN) if outcome is None else Response(status_code=204)
+
+
+def _told(request: Request, outcome: Answered | Accepted | Deleted | None) -> Response:
+    match outcome:
+        case Answered():
+            return _found(request, outcome)
+        case Accepted():
+            return accepted(outcome)
+        case Deleted():
+            return _error(request, _GONE)
+        case None:
+            return _error(request, _UNKNOWN)
+
+
+def _found(request: Request, outcome: Answered) -> Response:
+    """200 also for a failure: the reading succeeded."""
+    response = answer(request, outcome)
+    response.status_code = 200
+    for name in ("Retry-After", "x-should-retry"):
+        if name in response.headers:
+            del response.headers[name]
+    return response
+
+
+def _error(request: Request, error: JobError) -> Response:
+    return error_response(error, None, request.state.trace_id)
 
 
 def _job_id(text: str) -> JobId | None:
@@ -36,3 +83,7 @@ def _job_id(text: str) -> JobId | None:
 
 
 _UNKNOWN = job_error(ErrorCode.NOT_FOUND, "No result under this request_id", field="request_id")
+_GONE = job_error(ErrorCode.GONE, "The result under this request_id was deleted", field="request_id")
+_ALREADY_FINISHED = job_error(
+    ErrorCode.ALREADY_FINISHED, "The job has ended, so there is nothing to cancel", field="request_id"
+)

@@ -1,5 +1,8 @@
 """`GET /stats`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import app_state
@@ -7,9 +10,20 @@ from gateway.error_responses import json_response
 
 router = APIRouter(tags=["operations"])
 
+_ENDINGS = ("succeeded", "failed", "expired", "cancelled")
+_SUMS = ("provider_calls", "prompt_tokens", "completion_tokens", "possible_duplicate_charges")
+
 
 @router.get("/stats")
 async def stats(request: Request) -> Response:
-    """Counts of this process since its start."""
+    """Counts of this process since its start, and sums over all stored results of the whole service."""
     state = app_state(request)
-    return json_response(state.stats.body(waiting=state.service.waiting))
+    totals = await state.adapters.store.totals()
+    return json_response({**state.stats.body(waiting=state.service.waiting), "totals": _totals(totals)})
+
+
+def _totals(stored: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "jobs": {ending: stored.get(f"jobs_{ending}", 0) for ending in _ENDINGS},
+        **{name: stored.get(name, 0) for name in _SUMS},
+    }

@@ -1,22 +1,30 @@
-"""Redis while it answers, memory while it does not: for one process, where no other could disagree."""
+"""The durable store while it answers, the memory of this process while it does not.
+
+When the durable store is back, what lives in memory is moved there: claims, leases
+and results.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from datetime import datetime
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from loguru import logger
 
-from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.memory_result_store import Entry, MemoryResultStore
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import (
     Begun,
     Conflicting,
+    Deleted,
     Finished,
     Held,
     Pending,
+    Renewed,
     Reserved,
     ResultStore,
     ResultWatch,
@@ -25,6 +33,7 @@ from shared.ports import (
 )
 
 _PROBE_SECONDS = 1.0
+_MOVED_AT_ONCE = 100
 
 Answer = TypeVar("Answer")
 
@@ -45,23 +54,31 @@ async def fall_back_to_memory(
 
 
 class FallbackResultStore:
-    """`ResultStore` over two. A job that lives in memory stays there to its end."""
+    """`ResultStore` over two. A job that lives in memory stays there until it is moved."""
 
     def __init__(self, durable: ResultStore, memory: MemoryResultStore) -> None:
         self._durable = durable
         self._memory = memory
-        self._is_degraded = False
+        self._degraded = asyncio.Event()
+        self._healthy = asyncio.Event()
+        self._healthy.set()
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
-    ) -> Reserved | Pending | Finished | Conflicting:
+    ) -> Reserved | Pending | Finished | Conflicting | Deleted:
         return await self._route(job_id, lambda store: store.reserve(job_id, fingerprint, claim, expires_at))
 
     async def release(self, job_id: JobId, claim: str) -> None:
         await self._route(job_id, lambda store: store.release(job_id, claim))
 
-    async def get(self, job_id: JobId) -> Pending | Finished | None:
+    async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         return await self._route(job_id, lambda store: store.get(job_id))
+
+    async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
+        return await self._route(job_id, lambda store: store.cancel(job_id))
+
+    async def delete(self, job_id: JobId) -> Pending | Deleted | None:
+        return await self._route(job_id, lambda store: store.delete(job_id))
 
     @contextmanager
     def _watch(self, job_id: JobId) -> Iterator["_EitherWatch"]:
@@ -73,48 +90,116 @@ class FallbackResultStore:
 
     async def begin(
         self, run: Run, lease_seconds: float, expires_at: datetime
-    ) -> Begun | Held | Finished | Conflicting:
-        return await self._route(run.id, lambda store: store.begin(run, lease_seconds, expires_at))
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
+        begun = await self._route(run.id, lambda store: store.begin(run, lease_seconds, expires_at))
+        if isinstance(begun, Begun) and self._degraded.is_set():
+            return replace(begun, knows_history=False)
+        return begun
 
-    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
+    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
         here = [run for run in runs if self._memory.knows(run.id)]
-        lost = await self._memory.renew(here, lease_seconds)
-        there = [run for run in runs if run not in here]
-        if there and not self._is_degraded:
-            try:
-                lost += await self._durable.renew(there, lease_seconds)
-            except StoreUnavailable:
-                self._set_degraded(True)
-        return lost
+        there = [run for run in runs if not self._memory.knows(run.id)]
+        renewed = await self._memory.renew(here, lease_seconds)
+        if not there or self._degraded.is_set():
+            return renewed
+        try:
+            more = await self._durable.renew(there, lease_seconds)
+        except StoreUnavailable as fault:
+            self._degrade(fault)
+            return renewed
+        return Renewed([*renewed.lost, *more.lost], [*renewed.cancelled, *more.cancelled])
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         return await self._route(run.id, lambda store: store.save(run, result))
 
+    async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        return await self._route(run.id, lambda store: store.restore(run, result))
+
+    async def totals(self) -> Mapping[str, int]:
+        if not self._degraded.is_set():
+            with suppress(StoreUnavailable):
+                return await self._durable.totals()
+        return await self._memory.totals()
+
     async def is_available(self) -> bool:
         """False while degraded: answers come, but they will not outlive the process."""
-        return not self._is_degraded
+        return not self._degraded.is_set()
+
+    async def until_degraded(self) -> None:
+        """Return when, or as soon as, the durable store is away."""
+        await self._degraded.wait()
+
+    async def until_healthy(self) -> None:
+        """Return when the durable store is back and holds what lived in memory."""
+        await self._healthy.wait()
 
     async def probe_forever(self) -> None:
         while True:
             await asyncio.sleep(_PROBE_SECONDS)
-            await self.probe()
+            try:
+                await self.probe()
+            except Exception:
+                logger.exception("result_store_probe_crashed")
 
     async def probe(self) -> None:
-        """Learn whether the durable store answers."""
-        self._set_degraded(not await self._durable.is_available())
+        """Learn whether the durable store answers; if it is back, move there what lives here."""
+        if not await self._durable.is_available():
+            self._degrade(StoreUnavailable("it does not answer"))
+            return
+        if not self._degraded.is_set():
+            return
+        # Whoever comes from now on is served there; a job that lives here, here, until it is moved.
+        self._degraded.clear()
+        try:
+            await self._move()
+        except StoreUnavailable as fault:
+            self._degrade(fault)
+            return
+        self._healthy.set()
+        logger.info("result_store_recovered")
+
+    async def _move(self) -> None:
+        entries = self._memory.entries()
+        for start in range(0, len(entries), _MOVED_AT_ONCE):
+            await asyncio.gather(
+                *(self._move_entry(*entry) for entry in entries[start : start + _MOVED_AT_ONCE])
+            )
+
+    async def _move_entry(self, job_id: JobId, entry: Entry) -> None:
+        is_moved = entry.result is None and await self._is_pending_moved(job_id, entry)
+        if entry.result is not None:  # it may have come in meanwhile
+            run = Run(job_id, entry.token, entry.fingerprint)
+            is_moved = await self._durable.restore(run, entry.result) is not None
+        if is_moved:
+            self._memory.forget(job_id)
+
+    async def _is_pending_moved(self, job_id: JobId, entry: Entry) -> bool:
+        """A conflict stays here, where its caller waits."""
+        expires_at = datetime.fromtimestamp(entry.forgotten_at, UTC)
+        known: object = None
+        if entry.claim:
+            known = await self._durable.reserve(job_id, entry.fingerprint, entry.claim, expires_at)
+        if entry.status == "running" and not isinstance(known, Conflicting):
+            run = Run(job_id, entry.token, entry.fingerprint)
+            lease_seconds = max(1.0, entry.lease_ends_at - time.time())
+            known = await self._durable.begin(run, lease_seconds, expires_at)
+        if entry.is_cancelled:
+            await self._durable.cancel(job_id)
+        return isinstance(known, Reserved | Pending | Begun | Finished)
 
     async def _route(self, job_id: JobId, call: Callable[[ResultStore], Awaitable[Answer]]) -> Answer:
-        if not self._is_degraded and not self._memory.knows(job_id):
+        if not self._degraded.is_set() and not self._memory.knows(job_id):
             try:
                 return await call(self._durable)
-            except StoreUnavailable:
-                self._set_degraded(True)
+            except StoreUnavailable as fault:
+                self._degrade(fault)
         return await call(self._memory)
 
-    def _set_degraded(self, is_degraded: bool) -> None:
-        if is_degraded != self._is_degraded:
-            self._is_degraded = is_degraded
-            logger.warning("result_store_degraded" if is_degraded else "result_store_recovered")
+    def _degrade(self, fault: StoreUnavailable) -> None:
+        if not self._degraded.is_set():
+            self._healthy.clear()
+            self._degraded.set()
+            logger.bind(fault=str(fault)).warning("result_store_degraded")
 
 
 class _EitherWatch:

@@ -1,7 +1,8 @@
 """The result store of one process without Redis. Nothing outlives the process."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,14 +11,27 @@ from typing import Literal
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, may_run_again
-from shared.ports import Begun, Conflicting, Finished, Held, Pending, Reserved, Run
+from shared.domain.totals import PROVIDER_CALLS, tally
+from shared.ports import (
+    Begun,
+    Conflicting,
+    Deleted,
+    Finished,
+    Held,
+    Pending,
+    Renewed,
+    Reserved,
+    Run,
+)
 
 _MOST_JOBS = 100_000
 _ENDED = "ended"  # no run has this token: the one that failed cannot store its failure again
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
+    """What is known of one id."""
+
     fingerprint: str
     claim: str
     forgotten_at: float
@@ -26,6 +40,8 @@ class _Entry:
     lease_ends_at: float = 0.0
     interrupted_runs: int = 0
     attempts: int = 0
+    is_cancelled: bool = False
+    is_deleted: bool = False
     result: Succeeded | Failed | None = None
 
 
@@ -38,57 +54,72 @@ class MemoryResultStore:
         self._retention_seconds = retention.total_seconds()
         self._most_jobs = most_jobs
         self._clock = clock
-        self._entries: dict[JobId, _Entry] = {}
+        self._entries: dict[JobId, Entry] = {}
         self._watches = ResultWatches()
+        self._totals: Counter[str] = Counter()
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
-    ) -> Reserved | Pending | Finished | Conflicting:
+    ) -> Reserved | Pending | Finished | Conflicting | Deleted:
         entry = self._live_entry(job_id)
         if entry is None:
-            self._make_room()
-            self._entries[job_id] = _Entry(fingerprint, claim, self._forgotten_at(expires_at))
+            self._add(job_id, Entry(fingerprint, claim, self._forgotten_at(expires_at)))
             return Reserved()
         if entry.fingerprint != fingerprint:
             return Conflicting()
-        if entry.result is not None:
-            if not may_run_again(entry.result):
-                return Finished(entry.result)
-            self._entries[job_id] = _Entry(
-                fingerprint,
-                claim,
-                self._forgotten_at(expires_at),
-                token=_ENDED,
-                attempts=entry.attempts,
-            )
+        if entry.result is not None and may_run_again(entry.result):
+            again = Entry(fingerprint, claim, self._forgotten_at(expires_at), token=_ENDED)
+            again.attempts = entry.attempts
+            self._entries[job_id] = again
             return Reserved()
-        if entry.claim == claim and entry.status == "queued":
+        if (
+            entry.claim == claim
+            and entry.status == "queued"
+            and entry.result is None
+            and not entry.is_deleted
+        ):
             return Reserved()
-        return _pending(entry)
+        return _known(entry)
 
     async def release(self, job_id: JobId, claim: str) -> None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.claim == claim and entry.status == "queued" and entry.result is None:
             del self._entries[job_id]
 
-    async def get(self, job_id: JobId) -> Pending | Finished | None:
+    async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
+        entry = self._live_entry(job_id)
+        return _known(entry) if entry is not None else None
+
+    async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
+        entry = self._live_entry(job_id)
+        if entry is not None and entry.result is None:
+            entry.is_cancelled = True
+        return _known(entry) if entry is not None else None
+
+    async def delete(self, job_id: JobId) -> Pending | Deleted | None:
         entry = self._live_entry(job_id)
         if entry is None:
             return None
-        return Finished(entry.result) if entry.result is not None else _pending(entry)
+        known = _known(entry)
+        if not isinstance(known, Finished):
+            return known
+        forgotten_at = self._clock() + self._retention_seconds
+        self._entries[job_id] = Entry(entry.fingerprint, "", forgotten_at, is_deleted=True)
+        return Deleted()
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
         return self._watches.open(job_id)
 
     async def begin(
         self, run: Run, lease_seconds: float, expires_at: datetime
-    ) -> Begun | Held | Finished | Conflicting:
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
         entry = self._live_entry(run.id)
         if entry is None:
-            self._make_room()
-            entry = self._entries[run.id] = _Entry(run.fingerprint, "", self._forgotten_at(expires_at))
+            entry = self._add(run.id, Entry(run.fingerprint, "", self._forgotten_at(expires_at)))
         if entry.fingerprint != run.fingerprint:
             return Conflicting()
+        if entry.is_deleted:
+            return Deleted()
         if entry.result is not None:
             return Finished(entry.result)
         if entry.token != run.token:
@@ -99,35 +130,26 @@ class MemoryResultStore:
             entry.status, entry.token = "running", run.token
             entry.forgotten_at = self._forgotten_at(expires_at)
         entry.lease_ends_at = self._clock() + lease_seconds
-        return Begun(run, entry.interrupted_runs, entry.attempts)
+        return Begun(run, entry.interrupted_runs, entry.attempts, entry.is_cancelled)
 
-    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
-        lost = []
-        for run in runs:
-            entry = self._entries.get(run.id)
-            if entry is not None and entry.token not in ("", run.token):
-                lost.append(run)
-            elif entry is not None and entry.token:
-                entry.lease_ends_at = self._clock() + lease_seconds
-        return lost
+    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
+        known = [(run, self._entries[run.id]) for run in runs if run.id in self._entries]
+        ours = [(run, entry) for run, entry in known if entry.token and entry.token == run.token]
+        for _, entry in ours:
+            entry.lease_ends_at = self._clock() + lease_seconds
+        return Renewed(
+            lost=[run for run, entry in known if entry.token not in ("", run.token)],
+            cancelled=[run for run, entry in ours if entry.is_cancelled],
+        )
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
-        entry = self._live_entry(run.id)
-        if entry is None:
-            self._make_room()
-            entry = self._entries[run.id] = _Entry(run.fingerprint, "", 0.0, token=run.token)
-        # No token: nobody here began the run, and whoever brings a result is the first writer.
-        if entry.fingerprint != run.fingerprint or (not entry.result and entry.token not in ("", run.token)):
-            return None
-        if entry.result is not None:
-            return entry.result
-        entry.result = result
-        entry.attempts = result.attempts
-        entry.forgotten_at = self._clock() + self._retention_seconds
-        # Last in the order of the dict: what finished first is forgotten first.
-        self._entries[run.id] = self._entries.pop(run.id)
-        self._watches.resolve(run.id, result)
-        return result
+        return self._store(run, result, is_copy=False)
+
+    async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        return self._store(run, result, is_copy=True)
+
+    async def totals(self) -> Mapping[str, int]:
+        return self._totals
 
     async def is_available(self) -> bool:
         return True
@@ -136,7 +158,42 @@ class MemoryResultStore:
         """Whether the id lives here."""
         return self._live_entry(job_id) is not None
 
-    def _live_entry(self, job_id: JobId) -> _Entry | None:
+    def entries(self) -> list[tuple[JobId, Entry]]:
+        """Everything that lives here."""
+        return list(self._entries.items())
+
+    def forget(self, job_id: JobId) -> None:
+        """The id lives elsewhere from now on."""
+        self._entries.pop(job_id, None)
+
+    def _store(self, run: Run, result: Succeeded | Failed, *, is_copy: bool) -> Succeeded | Failed | None:
+        entry = self._live_entry(run.id)
+        if entry is None:
+            entry = self._add(run.id, Entry(run.fingerprint, "", 0.0))
+        if entry.is_deleted or entry.fingerprint != run.fingerprint:
+            return None
+        if entry.result is not None:
+            return entry.result
+        # No token: nobody here began the run, and whoever brings a result is the first writer.
+        is_copy_of_truth = is_copy and not may_run_again(result)
+        if entry.token not in ("", run.token) and not is_copy_of_truth:
+            return None
+        for name, amount in tally(result).items():
+            self._totals[name] += amount
+        self._totals[PROVIDER_CALLS] += result.attempts - entry.attempts
+        entry.result, entry.attempts, entry.token = result, result.attempts, run.token
+        entry.forgotten_at = self._clock() + self._retention_seconds
+        # Last in the order of the dict: what finished first is forgotten first.
+        self._entries[run.id] = self._entries.pop(run.id)
+        self._watches.resolve(run.id, result)
+        return result
+
+    def _add(self, job_id: JobId, entry: Entry) -> Entry:
+        self._make_room()
+        self._entries[job_id] = entry
+        return entry
+
+    def _live_entry(self, job_id: JobId) -> Entry | None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.forgotten_at <= self._clock():
             del self._entries[job_id]
@@ -148,7 +205,7 @@ class MemoryResultStore:
             return
         now = self._clock()
         forgotten = [job_id for job_id, entry in self._entries.items() if entry.forgotten_at <= now]
-        finished = [job_id for job_id, entry in self._entries.items() if entry.result is not None]
+        finished = [job_id for job_id, entry in self._entries.items() if entry.result or entry.is_deleted]
         # A tenth at once, so that a full store does not search on every job.
         for job_id in dict.fromkeys([*forgotten, *finished[: self._most_jobs // 10 + 1]]):
             del self._entries[job_id]
@@ -157,5 +214,9 @@ class MemoryResultStore:
         return expires_at.timestamp() + self._retention_seconds
 
 
-def _pending(entry: _Entry) -> Pending:
+def _known(entry: Entry) -> Pending | Finished | Deleted:
+    if entry.is_deleted:
+        return Deleted()
+    if entry.result is not None:
+        return Finished(entry.result)
     return Pending(entry.status, datetime.fromtimestamp(entry.forgotten_at, UTC))

@@ -6,6 +6,7 @@ Every step is atomic, and repeating it after a lost reply gives the same answer.
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -24,11 +25,25 @@ from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
-from shared.ports import Begun, Conflicting, Finished, Held, Pending, Reserved, Run, StoreUnavailable
+from shared.domain.totals import tally
+from shared.ports import (
+    Begun,
+    Conflicting,
+    Deleted,
+    Finished,
+    Held,
+    Pending,
+    Renewed,
+    Reserved,
+    Run,
+    StoreUnavailable,
+)
 
 _SCRIPTS = Path(__file__).parent / "redis_scripts"
 _SWEEP_SECONDS = 1.0
 _RECONNECT_SECONDS = 0.5
+_TOTALS = "llm:totals"
+_LOST, _CANCELLED = 0, 2
 _FAULTS = (RedisError, OSError, TimeoutError)
 
 
@@ -76,7 +91,7 @@ class RedisResultStore:
     """`ResultStore` over one Redis."""
 
     def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
-        self._client = client
+        self.client = client
         self._batches = RedisBatches(client)
         self._retention = retention
         self._replica = secrets.token_hex(8)
@@ -87,13 +102,15 @@ class RedisResultStore:
         self._reserve = _Script("reserve")
         self._release = _Script("release")
         self._look = _Script("look")
+        self._cancel = _Script("cancel")
+        self._delete = _Script("delete")
         self._begin = _Script("begin")
         self._renew = _Script("renew")
         self._save = _Script("save")
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
-    ) -> Reserved | Pending | Finished | Conflicting:
+    ) -> Reserved | Pending | Finished | Conflicting | Deleted:
         channel = self._channel_if_watched(job_id)
         claim = f"{self._replica}:{claim}"
         arguments = [fingerprint, claim, channel, self._forgotten_at_ms(expires_at), self._own_claims]
@@ -101,41 +118,63 @@ class RedisResultStore:
         self._watches.arm(job_id)
         if reply[0] == b"reserved":
             return Reserved()
-        return _pending_or_finished(reply) or Conflicting()
+        return _known(reply) or Conflicting()
 
     async def release(self, job_id: JobId, claim: str) -> None:
         await self._call(self._release, job_id, [f"{self._replica}:{claim}"])
 
-    async def get(self, job_id: JobId) -> Pending | Finished | None:
+    async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         reply = await self._call(self._look, job_id, [self._channel_if_watched(job_id)])
         self._watches.arm(job_id)
-        return _pending_or_finished(reply)
+        return _known(reply)
+
+    async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
+        return _known(await self._call(self._cancel, job_id, []))
+
+    async def delete(self, job_id: JobId) -> Pending | Deleted | None:
+        known = _known(await self._call(self._delete, job_id, [_ms(self._retention.total_seconds())]))
+        return None if isinstance(known, Finished) else known
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
         return self._watches.open(job_id)
 
     async def begin(
         self, run: Run, lease_seconds: float, expires_at: datetime
-    ) -> Begun | Held | Finished | Conflicting:
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
         arguments = [run.fingerprint, run.token, _ms(lease_seconds), self._forgotten_at_ms(expires_at)]
         reply = await self._call(self._begin, run.id, arguments)
         match reply[0]:
             case b"begun":
-                return Begun(run, interrupted_runs=reply[1], attempts=reply[2])
+                return Begun(run, interrupted_runs=reply[1], attempts=reply[2], is_cancelled=bool(reply[3]))
             case b"held":
                 return Held(reply[1] / 1000)
             case b"finished":
                 return Finished(load_result(reply[1]))
+            case b"deleted":
+                return Deleted()
             case _:
                 return Conflicting()
 
-    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> list[Run]:
+    async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
         lease = _ms(lease_seconds)
         renewals = (self._call(self._renew, run.id, [run.token, lease]) for run in runs)
         replies = await asyncio.gather(*renewals)
-        return [run for run, still_ours in zip(runs, replies, strict=True) if not still_ours]
+        told = list(zip(runs, replies, strict=True))
+        return Renewed(
+            lost=[run for run, reply in told if reply == _LOST],
+            cancelled=[run for run, reply in told if reply == _CANCELLED],
+        )
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        return await self._store(run, result, self._retention.total_seconds(), is_copy=False)
+
+    async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        kept_seconds = (result.completed_at + self._retention - datetime.now(UTC)).total_seconds()
+        return await self._store(run, result, kept_seconds, is_copy=True) if kept_seconds > 0 else None
+
+    async def _store(
+        self, run: Run, result: Succeeded | Failed, kept_seconds: float, *, is_copy: bool
+    ) -> Succeeded | Failed | None:
         arguments = [
             run.token,
             run.fingerprint,
@@ -143,10 +182,12 @@ class RedisResultStore:
             dump_result(result),
             "1" if may_run_again(result) else "0",
             result.attempts,
-            _ms(self._retention.total_seconds()),
+            _ms(kept_seconds),
             f"{run.id.owner}\n{run.id.request_id}\n",
+            "1" if is_copy else "0",
+            *itertools.chain.from_iterable(tally(result).items()),
         ]
-        reply = await self._call(self._save, run.id, arguments)
+        reply = await self._call(self._save, run.id, arguments, _TOTALS)
         match reply[0]:
             case b"saved":
                 return result
@@ -155,10 +196,15 @@ class RedisResultStore:
             case _:
                 return None
 
+    async def totals(self) -> dict[str, int]:
+        with _store_faults():
+            stored = await self._batches.call("HGETALL", _TOTALS)
+        return {name.decode(): int(amount) for name, amount in stored.items()}
+
     async def is_available(self) -> bool:
         try:
             async with asyncio.timeout(1):
-                return bool(await self._client.ping())
+                return bool(await self.client.ping())
         except _FAULTS:
             return False
 
@@ -220,12 +266,13 @@ class RedisResultStore:
     def _forgotten_at_ms(self, expires_at: datetime) -> int:
         return _ms((expires_at + self._retention).timestamp())
 
-    async def _call(self, script: "_Script", job_id: JobId, arguments: list[Any]) -> Any:
+    async def _call(self, script: "_Script", job_id: JobId, arguments: list[Any], *more_keys: str) -> Any:
+        keys_and_arguments = (1 + len(more_keys), _key(job_id), *more_keys, *arguments)
         with _store_faults():
             try:
-                return await self._batches.call("EVALSHA", script.sha, 1, _key(job_id), *arguments)
+                return await self._batches.call("EVALSHA", script.sha, *keys_and_arguments)
             except NoScriptError:  # the first call, or a store that was restarted
-                return await self._batches.call("EVAL", script.text, 1, _key(job_id), *arguments)
+                return await self._batches.call("EVAL", script.text, *keys_and_arguments)
 
 
 class _Script:
@@ -251,13 +298,15 @@ def _store_faults() -> Any:
         raise StoreUnavailable(f"{type(fault).__name__}: {fault}") from fault
 
 
-def _pending_or_finished(reply: list[Any]) -> Pending | Finished | None:
+def _known(reply: list[Any]) -> Pending | Finished | Deleted | None:
     match reply[0]:
         case b"pending":
             status: Any = reply[1].decode()
             return Pending(status, datetime.fromtimestamp(int(reply[2]) / 1000, UTC))
         case b"finished":
             return Finished(load_result(reply[1]))
+        case b"deleted":
+            return Deleted()
         case _:
             return None
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from shared.domain.errors import JobError
 
-Status = Literal["queued", "running", "succeeded", "failed", "expired"]
+Status = Literal["queued", "running", "succeeded", "failed", "expired", "cancelled"]
 
 
 class Usage(BaseModel):
@@ -51,7 +51,7 @@ class Succeeded(_Ended):
 class Failed(_Ended):
     """The job ended without an answer."""
 
-    status: Literal["failed", "expired"] = "failed"
+    status: Literal["failed", "expired", "cancelled"] = "failed"
     error: JobError
 
 

@@ -144,6 +144,7 @@ class Deployment:
             "KAFKA_ENABLED": "true",
             "KAFKA_BOOTSTRAP_SERVERS": self.surroundings.kafka.bootstrap_servers,
             "KAFKA_REQUEST_TOPIC": self.request_topic,
+            "KAFKA_RESULT_TOPIC": f"{self.name}-results",
             "KAFKA_METRICS_TOPIC": f"{self.name}-metrics",
             "KAFKA_ERROR_TOPIC": f"{self.name}-errors",
             "KAFKA_DEAD_LETTER_TOPIC": f"{self.name}-requests.dlq",

@@ -15,6 +15,7 @@ from shared.domain.result import Failed, Succeeded
 from shared.ports import (
     Begun,
     Conflicting,
+    Deleted,
     Finished,
     Held,
     Pending,
@@ -296,7 +297,7 @@ async def test_a_reserved_job_begins_with_nothing_behind_it(stores: Stores) -> N
     # When a worker begins it, then no call was made for it before
     run = run_of(job_id)
     begun = await stores.worker.begin(run, LONG_LEASE, in_a_minute())
-    assert begun == Begun(run, interrupted_runs=0, attempts=0)
+    assert begun == Begun(run, interrupted_runs=0, attempts=0, knows_history=stores.is_available)
 
 
 async def test_a_job_that_nobody_reserved_is_reserved_by_its_beginning(stores: Stores) -> None:
@@ -320,7 +321,7 @@ async def test_beginning_twice_with_the_same_token_is_answered_the_same(stores: 
     run = run_of(job_id)
     begun = await begun_at_last(stores.worker, run, LONG_LEASE)
     # When the same run begins again, then it hears the same
-    assert begun == Begun(run, interrupted_runs=1, attempts=4)
+    assert begun == Begun(run, interrupted_runs=1, attempts=4, knows_history=stores.is_available)
     assert await stores.worker.begin(run, LONG_LEASE, in_a_minute()) == begun
 
 
@@ -401,7 +402,7 @@ async def test_renewing_prolongs_the_lease(stores: Stores) -> None:
     job_id = some_job_id()
     run = (await begin(stores, job_id, lease_seconds=0.5)).run
     # When it is renewed for long
-    assert await stores.worker.renew([run], LONG_LEASE) == []
+    assert (await stores.worker.renew([run], LONG_LEASE)).lost == []
     # Then it is held for long
     held = await stores.worker.begin(run_of(job_id), LONG_LEASE, in_a_minute())
     assert isinstance(held, Held)
@@ -414,7 +415,7 @@ async def test_renewing_tells_which_runs_are_lost(stores: Stores) -> None:
     kept = (await begin(stores, some_job_id(), lease_seconds=SHORT_LEASE)).run
     await begun_at_last(stores.worker, run_of(lost.id), LONG_LEASE)
     # When the worker renews both, then it hears of the one, and the other is its own again
-    assert await stores.worker.renew([kept, lost], LONG_LEASE) == [lost]
+    assert (await stores.worker.renew([kept, lost], LONG_LEASE)).lost == [lost]
     assert isinstance(await stores.worker.begin(run_of(kept.id), LONG_LEASE, in_a_minute()), Held)
 
 
@@ -424,19 +425,19 @@ async def test_renewing_does_not_help_a_lost_run(stores: Stores) -> None:
     lost = (await begin(stores, job_id, lease_seconds=SHORT_LEASE)).run
     await begun_at_last(stores.worker, run_of(job_id), SHORT_LEASE)
     # When the lost run renews, then the lease of the other still ends in time
-    assert await stores.worker.renew([lost], LONG_LEASE) == [lost]
+    assert (await stores.worker.renew([lost], LONG_LEASE)).lost == [lost]
     assert (await begun_at_last(stores.worker, run_of(job_id), LONG_LEASE)).interrupted_runs == 2
 
 
 async def test_nothing_to_renew_is_nothing_lost(stores: Stores) -> None:
-    assert await stores.worker.renew([], LONG_LEASE) == []
+    assert (await stores.worker.renew([], LONG_LEASE)).lost == []
 
 
 async def test_a_run_that_the_store_knows_nothing_of_is_not_lost(stores: Stores) -> None:
     # Given a store that came back empty, and somebody uses it already
     await reserve(stores, some_job_id())
     # When a run from before renews, then it may go on
-    assert await stores.worker.renew([run_of(some_job_id())], LONG_LEASE) == []
+    assert (await stores.worker.renew([run_of(some_job_id())], LONG_LEASE)).lost == []
 
 
 # --- Saving ---
@@ -491,7 +492,7 @@ async def test_a_run_from_before_stores_for_a_caller_who_asked_anew(
     run = run_of(job_id)
     await reserve(stores, job_id)
     # When the run renews and stores, then it lost nothing: no other run holds a lease
-    assert await stores.worker.renew([run], LONG_LEASE) == []
+    assert (await stores.worker.renew([run], LONG_LEASE)).lost == []
     assert await stores.worker.save(run, success_of(job_id)) == success_of(job_id)
 
 
@@ -652,7 +653,7 @@ async def test_availability_is_told(stores: Stores) -> None:
 
 async def reserve(
     stores: Stores, job_id: JobId, *, question: str = QUESTION, claim: str = A_CLAIM
-) -> Reserved | Pending | Finished | Conflicting:
+) -> Reserved | Pending | Finished | Conflicting | Deleted:
     return await stores.gateway.reserve(job_id, question, claim, in_a_minute())
 
 

@@ -20,7 +20,8 @@ from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
 from shared.domain.invoke_body import Parameters
 from shared.domain.job import DEFAULT_OWNER, Job, JobId
 from shared.domain.result import Failed, Succeeded, Usage, dump_result, load_result
-from shared.wire import job_from_record, job_to_record
+from shared.ports import Run
+from shared.wire import job_from_record, job_to_record, result_from_record, result_to_record
 from tests.contract.examples import CREATED_AT, DEFAULTS, FULL_JOB, MINIMAL_JOB, REQUEST_ID
 from tests.contract.golden_files import FOLDER, GoldenFiles
 
@@ -62,6 +63,9 @@ FAILED = Failed(
     ),
 )
 RESULTS: dict[str, Succeeded | Failed] = {"result_succeeded": SUCCEEDED, "result_failed": FAILED}
+
+RECORDS_OF_RESULTS = [f"record_of_{name}" for name in RESULTS]
+RUN = Run(JobId("somebody", REQUEST_ID), "a token", "fingerprint of a question")
 
 TOLD_AT = "2026-01-02T03:04:07.654Z"
 EVENTS: dict[str, Event] = {
@@ -143,6 +147,42 @@ def test_the_golden_result_is_read_as_the_result_it_was(golden: GoldenFiles, nam
     assert load_result(orjson.dumps(golden.read(name))) == RESULTS[name]
 
 
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_record_of_a_result_is_the_golden_one(golden: GoldenFiles, name: str) -> None:
+    key, value, headers = result_to_record(RUN, RESULTS[name], "worker-1")
+    texts = [[header, content.decode()] for header, content in headers]
+    golden.check(f"record_of_{name}", {"key": key.decode(), "headers": texts, "value": json.loads(value)})
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_golden_record_is_read_as_the_result_it_was_to_the_millisecond(
+    golden: GoldenFiles, name: str
+) -> None:
+    record = golden.read(f"record_of_{name}")
+    headers = [(header, text.encode()) for header, text in record["headers"]]
+    run, result = result_from_record(orjson.dumps(record["value"]), headers)
+    expected = RESULTS[name]
+    to_the_ms = expected.completed_at.replace(microsecond=expected.completed_at.microsecond // 1000 * 1000)
+    assert (run, result) == (RUN, expected.model_copy(update={"completed_at": to_the_ms}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, b"", b"{", b"[]", b"7", b'{"schema": 1}', b'{"schema": 2}', b'{"schema": 1, "success": true}'],
+)
+def test_what_is_not_a_result_is_refused(value: bytes | None) -> None:
+    _, _, headers = result_to_record(RUN, SUCCEEDED, "worker-1")
+    with pytest.raises(ValueError, match=r"not a result|not supported|JSON|EOF"):
+        result_from_record(value, headers)
+
+
+def test_a_result_without_its_headers_is_refused() -> None:
+    _, value, headers = result_to_record(RUN, SUCCEEDED, "worker-1")
+    for missing in ("llm_owner", "llm_fingerprint", "llm_run"):
+        with pytest.raises(ValueError, match=missing):
+            result_from_record(value, [pair for pair in headers if pair[0] != missing])
+
+
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_is_the_golden_one(golden: GoldenFiles, name: str) -> None:
     golden.check(name, json.loads(encode_event(EVENTS[name])))
@@ -154,7 +194,7 @@ def test_the_fingerprint_of_a_question_is_for_ever(golden: GoldenFiles) -> None:
 
 
 def test_no_golden_file_is_left_over(golden: GoldenFiles) -> None:
-    assert golden.names() == {*JOBS, *RESULTS, *EVENTS, "fingerprints"}
+    assert golden.names() == {*JOBS, *RESULTS, *RECORDS_OF_RESULTS, *EVENTS, "fingerprints"}
 
 
 def test_golden_files_are_written_on_demand_and_compared_letter_by_letter(tmp_path: Path) -> None:

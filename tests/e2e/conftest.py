@@ -36,6 +36,7 @@ def cluster_settings(kafka: AnyKafka, redis: AnyRedis, provider: ScriptedProvide
         "KAFKA_ENABLED": "true",
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "KAFKA_REQUEST_TOPIC": f"llm-requests-{mark}",
+        "KAFKA_RESULT_TOPIC": f"llm-results-{mark}",
         "KAFKA_METRICS_TOPIC": f"llm-metrics-{mark}",
         "KAFKA_ERROR_TOPIC": f"llm-errors-{mark}",
         "KAFKA_DEAD_LETTER_TOPIC": f"llm-requests-{mark}.dlq",

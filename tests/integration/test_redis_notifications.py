@@ -327,7 +327,7 @@ async def test_a_run_from_before_the_restart_still_stores_and_wakes_who_waited_a
             own_server.kill()
             own_server.restart()
             await eventually(worker.is_available)
-            assert await worker.renew([run], LEASE) == []
+            assert (await worker.renew([run], LEASE)).lost == []
             assert await worker.save(run, success_of(job_id)) == success_of(job_id)
             # Then the paid answer is stored, and the caller has it
             assert await waiting == success_of(job_id)

@@ -1,10 +1,11 @@
 -- Take the lease of a job. ARGV: fingerprint, token, lease (ms), expires at (ms)
-local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'res', 'tok', 'lse', 'runs', 'att')
-local fp, st, res, tok, lse, runs, att = unpack(job)
+local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'res', 'tok', 'lse', 'runs', 'att', 'can')
+local fp, st, res, tok, lse, runs, att, can = unpack(job)
 local fingerprint, token, lease_ms, expires_at = unpack(ARGV)
-runs, att = tonumber(runs or 0), tonumber(att or 0)
+runs, att, can = tonumber(runs or 0), tonumber(att or 0), can and 1 or 0
 
 if fp and fp ~= fingerprint then return {'conflicting'} end
+if st == 'deleted' then return {'deleted'} end
 if res then return {'finished', res} end
 
 local time = redis.call('TIME')
@@ -12,7 +13,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease_end = string.format('%.0f', now + lease_ms)
 if tok == token then
   redis.call('HSET', KEYS[1], 'lse', lease_end)
-  return {'begun', runs, att}
+  return {'begun', runs, att, can}
 end
 if lse and tonumber(lse) > now then return {'held', tonumber(lse) - now} end
 
@@ -20,4 +21,4 @@ if st == 'running' then runs = runs + 1 end
 redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'running', 'tok', token,
   'lse', lease_end, 'runs', runs, 'exp', expires_at)
 redis.call('PEXPIREAT', KEYS[1], expires_at)
-return {'begun', runs, att}
+return {'begun', runs, att, can}

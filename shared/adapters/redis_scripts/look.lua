@@ -2,6 +2,7 @@
 local job = redis.call('HMGET', KEYS[1], 'st', 'res', 'exp', 'ch')
 local st, res, exp, ch = unpack(job)
 if not st then return {'unknown'} end
+if st == 'deleted' then return {'deleted'} end
 if res then return {'finished', res} end
 local channel, channels = ARGV[1], ch or ''
 if channel ~= '' and not string.find(' ' .. channels .. ' ', ' ' .. channel .. ' ', 1, true) then

@@ -1,14 +1,14 @@
 -- Claim an id. One hash a job:
 --   fp fingerprint · st status · own claim · exp end of the unfinished job (ms) · ch channels of who waits
 --   tok token and lse end (ms) of the lease · runs that never ended · att provider calls of runs that ended
---   res the result · again '1' if the result is a failure that may pass
+--   can '1' if it is to be cut off · res the result · again '1' if the result is a failure that may pass
 -- ARGV: fingerprint, claim, channel or '', expires at (ms), prefix of this process's claims or ''
 local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'own', 'res', 'again', 'exp', 'lse', 'ch', 'runs')
 local fp, st, own, res, again, exp, lse, ch, runs = unpack(job)
 local fingerprint, claim, channel, expires_at, mine = unpack(ARGV)
 
 local function reserve(channels, unfinished_runs, token)
-  redis.call('HDEL', KEYS[1], 'res', 'again', 'tok', 'lse')
+  redis.call('HDEL', KEYS[1], 'res', 'again', 'tok', 'lse', 'can')
   if token then redis.call('HSET', KEYS[1], 'tok', token) end
   redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'queued', 'own', claim, 'exp', expires_at,
     'ch', channels, 'runs', unfinished_runs)
@@ -18,6 +18,7 @@ end
 
 if not fp then return reserve(channel, 0) end
 if fp ~= fingerprint then return {'conflicting'} end
+if st == 'deleted' then return {'deleted'} end
 if own == claim and st == 'queued' then return {'reserved'} end
 if res then
   -- The run that failed has had its say: with this token in place it cannot store its failure again.

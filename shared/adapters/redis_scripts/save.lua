@@ -1,16 +1,21 @@
--- Store a result, once, and wake who waits.
--- ARGV: token, fingerprint, status, result, '1' if it may run again, provider calls, retention (ms), notice
-local token, fingerprint, status, result, again, attempts, retention_ms, notice = unpack(ARGV)
-local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp')
-local res, tok, ch, fp = unpack(job)
+-- Store a result, once, add it to the totals, and wake who waits. KEYS: job, totals
+-- ARGV: token, fingerprint, status, result, '1' if it may run again, provider calls, retention (ms), notice,
+--   '1' if it comes from another copy, then name and amount of each total
+local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy = unpack(ARGV, 1, 9)
+local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att')
+local res, tok, ch, fp, st, att = unpack(job)
 
 if res and fp == fingerprint then return {'finished', res} end
--- No token: the store came back empty, and whoever brings a result is the first writer.
-if (tok and tok ~= token) or (fp and fp ~= fingerprint) then return {'fenced'} end
+if st == 'deleted' or (fp and fp ~= fingerprint) then return {'fenced'} end
+-- No token: the store came back empty, and whoever brings a result is the first writer. A copy of a final result
+-- is true whoever runs now; a copy of a failure that may pass could belong to a run before this one.
+if tok and tok ~= token and (is_copy == '0' or again == '1') then return {'fenced'} end
 
 redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', status, 'res', result, 'again', again, 'att', attempts, 'tok', token)
-redis.call('HDEL', KEYS[1], 'lse')
+redis.call('HDEL', KEYS[1], 'lse', 'can')
 redis.call('PEXPIRE', KEYS[1], retention_ms)
+redis.call('HINCRBY', KEYS[2], 'provider_calls', attempts - (att or 0))
+for argument = 10, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[argument], ARGV[argument + 1]) end
 for channel in string.gmatch(ch or '', '%S+') do
   redis.call('PUBLISH', channel, notice .. result)
 end

@@ -69,7 +69,7 @@ def test_a_list_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
             "2.5",
             "LLM_DEFAULT_TEMPERATURE='2.5': Input should be less than or equal to 2",
         ),
-        ("REDIS_TTL_HOURS", "0", "REDIS_TTL_HOURS='0': Input should be greater than 0"),
+        ("REDIS_TTL_HOURS", "0", "REDIS_TTL_HOURS='0': Input should be greater than or equal to 1"),
         (
             "REDIS_MAX_CONNECTIONS",
             "ten",

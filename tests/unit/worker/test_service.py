@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,10 +12,20 @@ from shared.domain.errors import ErrorCode
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
-from shared.ports import Begun, Conflicting, Finished, Held, Run, StoreUnavailable
+from shared.ports import (
+    Begun,
+    Conflicting,
+    Deleted,
+    Finished,
+    Held,
+    ResultLogUnavailable,
+    Run,
+    StoreUnavailable,
+)
 from tests.support.jobs import RecordingSink, make_job
 from worker.leases import Leases, keep_leases
 from worker.ports import Completion, LLMError, OutcomeUnknown, RateLimited, Rejected
+from worker.result_log import NoResultLog
 from worker.service import Done, JobProcessor, LookAgain, Poisoned
 
 
@@ -83,7 +93,7 @@ def sink() -> RecordingSink:
 
 @pytest.fixture
 def processor(store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases) -> JobProcessor:
-    return JobProcessor(store, llm, sink, leases, max_runs=3)
+    return JobProcessor(store, NoResultLog(), llm, sink, leases, max_runs=3)
 
 
 async def result_of(store: MemoryResultStore, job: Job) -> Succeeded | Failed:
@@ -249,7 +259,7 @@ class FlakyStore(MemoryResultStore):
 
     async def begin(
         self, run: Run, lease_seconds: float, expires_at: datetime
-    ) -> Begun | Held | Finished | Conflicting:
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
         if self.begins_away:
             self.begins_away -= 1
             raise StoreUnavailable("away")
@@ -271,7 +281,7 @@ async def test_a_store_that_is_away_costs_time_and_never_a_paid_answer(
 ) -> None:
     store = FlakyStore(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(store, llm, sink, leases, max_runs=3, store_away_seconds=0.01)
+        processor = JobProcessor(store, NoResultLog(), llm, sink, leases, max_runs=3, store_away_seconds=0.01)
         job = make_job()
         # Given a store that is away for long
         store.begins_away = 10
@@ -303,3 +313,109 @@ async def test_a_run_that_lost_its_lease_does_not_overwrite(
     # Then it stores nothing, and looks again for the other's result
     assert isinstance(await frozen, LookAgain)
     assert not isinstance(await store.get(job.id), Finished)
+
+
+class RecordingLog:
+    """Keeps every copy, or is away for the next ones."""
+
+    def __init__(self) -> None:
+        self.copies: list[tuple[Run, Succeeded | Failed]] = []
+        self.appends_away = 0
+
+    async def append(self, run: Run, result: Succeeded | Failed) -> None:
+        if self.appends_away:
+            self.appends_away -= 1
+            raise ResultLogUnavailable("away")
+        self.copies.append((run, result))
+
+
+async def test_every_result_is_copied_before_its_record_is_finished(
+    store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases
+) -> None:
+    log = RecordingLog()
+    processor = JobProcessor(store, log, llm, sink, leases, max_runs=3, store_away_seconds=0.001)
+    job = make_job()
+    # Given a log that is away for a while
+    log.appends_away = 3
+    # When the job is processed, then its copy is there afterwards
+    assert await processor.process(job) == Done()
+    [(run, copy)] = log.copies
+    assert (run.id, run.fingerprint, copy) == (job.id, job.fingerprint, await result_of(store, job))
+    # And a direct producer who sends it again is told again, without a call
+    assert await processor.process(job) == Done()
+    assert [result for _, result in log.copies] == [copy, copy]
+    assert llm.calls == [1]
+
+
+async def test_a_job_that_is_cancelled_before_its_start_is_never_called(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM
+) -> None:
+    job = make_job()
+    await store.reserve(job.id, job.fingerprint, "claim", job.deadline)
+    await store.cancel(job.id)
+    assert await processor.process(job) == Done()
+    result = await result_of(store, job)
+    assert isinstance(result, Failed)
+    assert (result.status, result.error.error_code, result.attempts) == (
+        "cancelled",
+        ErrorCode.JOB_CANCELLED,
+        0,
+    )
+    assert llm.calls == []
+
+
+async def test_a_running_job_that_is_cancelled_is_cut_off_with_the_next_renewal(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM, leases: Leases
+) -> None:
+    # Given a job during its call
+    llm.gate = asyncio.Event()
+    job = make_job()
+    running = asyncio.create_task(processor.process(job))
+    await llm.called.wait()
+    # When it is cancelled and the leases are renewed
+    await store.cancel(job.id)
+    await leases.renew()
+    # Then the call is cut off, and counted
+    assert await running == Done()
+    result = await result_of(store, job)
+    assert (result.status, result.attempts) == ("cancelled", 1)
+
+
+async def test_a_deleted_job_needs_nothing_more(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM
+) -> None:
+    job = make_job()
+    assert await processor.process(job) == Done()
+    await store.delete(job.id)
+    assert await processor.process(job) == Done()
+    assert llm.calls == [1]
+
+
+class Away(MemoryResultStore):
+    """The memory that stands in for a store that is away: it knows nothing of earlier runs."""
+
+    async def begin(
+        self, run: Run, lease_seconds: float, expires_at: datetime
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
+        begun = await super().begin(run, lease_seconds, expires_at)
+        return replace(begun, knows_history=False) if isinstance(begun, Begun) else begun
+
+    async def is_available(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("may_have_run", [True, False])
+async def test_what_nobody_can_know_while_the_store_is_away_is_admitted(
+    llm: FakeLLM, sink: RecordingSink, may_have_run: bool
+) -> None:
+    store = Away(timedelta(days=1))
+    async with keep_leases(store, lease_seconds=20) as leases:
+        processor = JobProcessor(store, NoResultLog(), llm, sink, leases, max_runs=3)
+        job, careful = make_job(), make_job(on_unknown="fail")
+        # A job that another worker may have begun is called, and says so
+        assert await processor.process(job, may_have_run=may_have_run) == Done()
+        assert (await result_of(store, job)).possible_duplicate_charge is may_have_run
+        # And one that must not be called twice waits
+        outcome = await processor.process(careful, may_have_run=may_have_run)
+        assert isinstance(outcome, LookAgain if may_have_run else Done)
+        assert len(llm.calls) == (1 if may_have_run else 2)

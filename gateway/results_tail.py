@@ -1,0 +1,63 @@
+"""While the store is away, results come from `llm-results`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from loguru import logger
+
+from shared.domain.result import Failed, Succeeded
+from shared.ports import Run
+
+_MARGIN_SECONDS = 30.0
+"""Results that were logged since the store fell silent, which takes some seconds to notice."""
+_RETRY_SECONDS = 1.0
+
+
+class TailedStore(Protocol):
+    """A store that can be away."""
+
+    async def until_degraded(self) -> None: ...
+    async def until_healthy(self) -> None: ...
+    async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None: ...
+
+
+class ResultReader(Protocol):
+    """The log of results."""
+
+    def follow(self, since: float) -> AsyncIterator[Sequence[tuple[Run, Succeeded | Failed]]]: ...
+
+
+@asynccontextmanager
+async def tail_results(store: TailedStore, reader: ResultReader) -> AsyncIterator[None]:
+    """Hand the store, whenever it is away, every result that is logged, while the block runs."""
+    task = asyncio.create_task(_tail_forever(store, reader))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _tail_forever(store: TailedStore, reader: ResultReader) -> None:
+    while True:
+        await store.until_degraded()
+        tail = asyncio.create_task(_tail(store, reader, time.time() - _MARGIN_SECONDS))
+        try:
+            await store.until_healthy()
+        finally:
+            tail.cancel()
+            await asyncio.gather(tail, return_exceptions=True)
+
+
+async def _tail(store: TailedStore, reader: ResultReader, since: float) -> None:
+    while True:
+        try:
+            async for told in reader.follow(since):
+                for run, result in told:
+                    await store.restore(run, result)
+        except Exception as fault:
+            logger.bind(fault=f"{type(fault).__name__}: {fault}").warning("results_not_read")
+            await asyncio.sleep(_RETRY_SECONDS)

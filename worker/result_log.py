@@ -1,0 +1,36 @@
+"""The second durable copy of every result: `llm-results`."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared.domain.result import Failed, Succeeded
+from shared.ports import ResultLogUnavailable, Run
+from shared.wire import result_to_record
+
+_SEND_SECONDS = 10.0
+
+
+class KafkaResultLog:
+    """`ResultLog` whose copy is kept when every replica in sync has it."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, source: str) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._source = source
+
+    async def append(self, run: Run, result: Succeeded | Failed) -> None:
+        key, value, headers = result_to_record(run, result, self._source)
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
+        except (KafkaError, TimeoutError) as fault:
+            raise ResultLogUnavailable(type(fault).__name__) from fault
+
+
+class NoResultLog:
+    """`ResultLog` of one process: nobody else could read a copy, and nothing outlives the store."""
+
+    async def append(self, run: Run, result: Succeeded | Failed) -> None:
+        pass

@@ -1,0 +1,43 @@
+"""The worker's side: a record is kept as it came, with the reason."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from shared.domain.errors import JobError
+from worker.dead_letters.headers import LEFT_OUT, original_headers, reason_headers
+from worker.ports import Record
+
+_SEND_SECONDS = 10.0
+
+
+class DeadLettersUnavailable(Exception):
+    """The dead letter was not acknowledged: its record must keep its place."""
+
+
+class KafkaDeadLetters:
+    """The original bytes, key and headers on the dead letter topic, plus the reason."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+
+    async def bury(self, record: Record, error: JobError) -> None:
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._send(record, error)
+        except (KafkaError, TimeoutError) as fault:
+            raise DeadLettersUnavailable(type(fault).__name__) from fault
+
+    async def _send(self, record: Record, error: JobError) -> None:
+        reason = reason_headers(record, error)
+        headers = [*original_headers(record.headers), *reason]
+        # The client sends no record without key and value, and one refused here would hold its partition.
+        value = b"" if record.value is None and record.key is None else record.value
+        try:
+            await self._producer.send_and_wait(self._topic, value, key=record.key, headers=headers)
+        except MessageSizeTooLargeError:
+            # Full to the limit already. The original stays where it came; the letter says where that is.
+            left_out = (LEFT_OUT, str(len(record.value or b"")).encode())
+            await self._producer.send_and_wait(self._topic, b"", headers=[*reason, left_out])

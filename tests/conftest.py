@@ -4,7 +4,9 @@ A part this machine cannot run is a skip with its reason on a laptop, and a fail
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
@@ -18,6 +20,8 @@ from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis, Server
 
 S = TypeVar("S", bound=Server)
+# What Hypothesis remembers from run to run stays out of the tree.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
 _SERVERS = pytest.StashKey[RunningServers]()
 
 

@@ -92,7 +92,7 @@ class FallbackResultStore:
         self, run: Run, lease_seconds: float, expires_at: datetime
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         begun = await self._route(run.id, lambda store: store.begin(run, lease_seconds, expires_at))
-        if isinstance(begun, Begun) and self._degraded.is_set():
+        if isinstance(begun, Begun) and self._memory.knows(run.id):
             return replace(begun, knows_history=False)
         return begun
 
@@ -155,8 +155,9 @@ class FallbackResultStore:
         except StoreUnavailable as fault:
             self._degrade(fault)
             return
-        self._healthy.set()
-        logger.info("result_store_recovered")
+        if not self._degraded.is_set():  # it may have gone again meanwhile
+            self._healthy.set()
+            logger.info("result_store_recovered")
 
     async def _move(self) -> None:
         entries = self._memory.entries()
@@ -166,16 +167,33 @@ class FallbackResultStore:
             )
 
     async def _move_entry(self, job_id: JobId, entry: Entry) -> None:
+        if await self._is_moved(job_id, entry):
+            await self._hand_over(job_id, entry)
+
+    async def _is_moved(self, job_id: JobId, entry: Entry) -> bool:
+        """A conflict stays here, where its caller waits."""
+        if entry.is_deleted:
+            return isinstance(await self._durable.delete(job_id), Deleted)
         is_moved = entry.result is None and await self._is_pending_moved(job_id, entry)
-        if entry.result is not None:  # it may have come in meanwhile
-            run = Run(job_id, entry.token, entry.fingerprint)
-            is_moved = await self._durable.restore(run, entry.result) is not None
-        if is_moved:
+        if entry.result is None:
+            return is_moved
+        # It may have come in meanwhile.
+        run = Run(job_id, entry.token, entry.fingerprint)
+        return await self._durable.restore(run, entry.result) is not None
+
+    async def _hand_over(self, job_id: JobId, entry: Entry) -> None:
+        now = self._memory.entry(job_id)
+        if now is None:  # given back meanwhile
+            await self._durable.release(job_id, entry.claim)
+        elif now is not entry:  # deleted, or reserved again
+            await self._move_entry(job_id, now)
+        else:
             self._memory.forget(job_id)
+            if entry.result is None:
+                await self._durable.get(job_id)  # arms the watches of those who wait for it
 
     async def _is_pending_moved(self, job_id: JobId, entry: Entry) -> bool:
-        """A conflict stays here, where its caller waits."""
-        expires_at = datetime.fromtimestamp(entry.forgotten_at, UTC)
+        expires_at = datetime.fromtimestamp(entry.forgotten_at, UTC) - self._memory.retention
         known: object = None
         if entry.claim:
             known = await self._durable.reserve(job_id, entry.fingerprint, entry.claim, expires_at)
@@ -183,9 +201,10 @@ class FallbackResultStore:
             run = Run(job_id, entry.token, entry.fingerprint)
             lease_seconds = max(1.0, entry.lease_ends_at - time.time())
             known = await self._durable.begin(run, lease_seconds, expires_at)
-        if entry.is_cancelled:
+        is_moved = isinstance(known, Reserved | Pending | Begun | Finished)
+        if is_moved and entry.is_cancelled:
             await self._durable.cancel(job_id)
-        return isinstance(known, Reserved | Pending | Begun | Finished)
+        return is_moved
 
     async def _route(self, job_id: JobId, call: Callable[[ResultStore], Awaitable[Answer]]) -> Answer:
         if not self._degraded.is_set() and not self._memory.knows(job_id):

@@ -51,6 +51,7 @@ class MemoryResultStore:
     def __init__(
         self, retention: timedelta, *, most_jobs: int = _MOST_JOBS, clock: Callable[[], float] = time.time
     ) -> None:
+        self.retention = retention
         self._retention_seconds = retention.total_seconds()
         self._most_jobs = most_jobs
         self._clock = clock
@@ -133,7 +134,7 @@ class MemoryResultStore:
         return Begun(run, entry.interrupted_runs, entry.attempts, entry.is_cancelled)
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
-        known = [(run, self._entries[run.id]) for run in runs if run.id in self._entries]
+        known = [(run, entry) for run in runs if (entry := self._live_entry(run.id)) is not None]
         ours = [(run, entry) for run, entry in known if entry.token and entry.token == run.token]
         for _, entry in ours:
             entry.lease_ends_at = self._clock() + lease_seconds
@@ -143,13 +144,14 @@ class MemoryResultStore:
         )
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
-        return self._store(run, result, is_copy=False)
+        return self._store(run, result, self._clock() + self._retention_seconds, is_copy=False)
 
     async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
-        return self._store(run, result, is_copy=True)
+        forgotten_at = self._forgotten_at(result.completed_at)
+        return self._store(run, result, forgotten_at, is_copy=True) if forgotten_at > self._clock() else None
 
     async def totals(self) -> Mapping[str, int]:
-        return self._totals
+        return dict(self._totals)
 
     async def is_available(self) -> bool:
         return True
@@ -162,31 +164,41 @@ class MemoryResultStore:
         """Everything that lives here."""
         return list(self._entries.items())
 
+    def entry(self, job_id: JobId) -> Entry | None:
+        """What is known of the id now."""
+        return self._live_entry(job_id)
+
     def forget(self, job_id: JobId) -> None:
         """The id lives elsewhere from now on."""
         self._entries.pop(job_id, None)
 
-    def _store(self, run: Run, result: Succeeded | Failed, *, is_copy: bool) -> Succeeded | Failed | None:
+    def _store(
+        self, run: Run, result: Succeeded | Failed, forgotten_at: float, *, is_copy: bool
+    ) -> Succeeded | Failed | None:
         entry = self._live_entry(run.id)
         if entry is None:
             entry = self._add(run.id, Entry(run.fingerprint, "", 0.0))
         if entry.is_deleted or entry.fingerprint != run.fingerprint:
             return None
-        if entry.result is not None:
+        is_final_copy = is_copy and not may_run_again(result)
+        # A final copy over a failure that may pass is the result of the run after that failure.
+        if entry.result is not None and not (is_final_copy and may_run_again(entry.result)):
             return entry.result
         # No token: nobody here began the run, and whoever brings a result is the first writer.
-        is_copy_of_truth = is_copy and not may_run_again(result)
-        if entry.token not in ("", run.token) and not is_copy_of_truth:
+        if entry.token not in ("", run.token) and not is_final_copy:
             return None
-        for name, amount in tally(result).items():
-            self._totals[name] += amount
-        self._totals[PROVIDER_CALLS] += result.attempts - entry.attempts
+        self._count(result, entry.attempts)
         entry.result, entry.attempts, entry.token = result, result.attempts, run.token
-        entry.forgotten_at = self._clock() + self._retention_seconds
+        entry.forgotten_at, entry.is_cancelled = forgotten_at, False
         # Last in the order of the dict: what finished first is forgotten first.
         self._entries[run.id] = self._entries.pop(run.id)
         self._watches.resolve(run.id, result)
         return result
+
+    def _count(self, result: Succeeded | Failed, attempts_before: int) -> None:
+        self._totals.update(tally(result))
+        # A run that could not know of those before it tells fewer calls than they made.
+        self._totals[PROVIDER_CALLS] += max(0, result.attempts - attempts_before)
 
     def _add(self, job_id: JobId, entry: Entry) -> Entry:
         self._make_room()

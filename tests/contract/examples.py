@@ -97,7 +97,7 @@ def failure_of(
     code: ErrorCode = ErrorCode.UPSTREAM_RATE_LIMITED,
     *,
     attempts: int = 1,
-    status: Literal["failed", "expired"] = "failed",
+    status: Literal["failed", "expired", "cancelled"] = "failed",
 ) -> Failed:
     return Failed(
         status=status,

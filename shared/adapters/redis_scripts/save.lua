@@ -2,19 +2,22 @@
 -- ARGV: token, fingerprint, status, result, '1' if it may run again, provider calls, retention (ms), notice,
 --   '1' if it comes from another copy, then name and amount of each total
 local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy = unpack(ARGV, 1, 9)
-local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att')
-local res, tok, ch, fp, st, att = unpack(job)
+local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att', 'again')
+local res, tok, ch, fp, st, att, may_run_again = unpack(job)
+local is_final_copy = is_copy == '1' and again == '0'
 
-if res and fp == fingerprint then return {'finished', res} end
+-- A final copy over a failure that may pass is the result of the run after that failure.
+if res and fp == fingerprint and not (is_final_copy and may_run_again == '1') then return {'finished', res} end
 if st == 'deleted' or (fp and fp ~= fingerprint) then return {'fenced'} end
 -- No token: the store came back empty, and whoever brings a result is the first writer. A copy of a final result
 -- is true whoever runs now; a copy of a failure that may pass could belong to a run before this one.
-if tok and tok ~= token and (is_copy == '0' or again == '1') then return {'fenced'} end
+if tok and tok ~= token and not is_final_copy then return {'fenced'} end
 
 redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', status, 'res', result, 'again', again, 'att', attempts, 'tok', token)
 redis.call('HDEL', KEYS[1], 'lse', 'can')
 redis.call('PEXPIRE', KEYS[1], retention_ms)
-redis.call('HINCRBY', KEYS[2], 'provider_calls', attempts - (att or 0))
+-- A run that could not know of those before it tells fewer calls than they made.
+redis.call('HINCRBY', KEYS[2], 'provider_calls', math.max(0, attempts - (att or 0)))
 for argument = 10, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[argument], ARGV[argument + 1]) end
 for channel in string.gmatch(ch or '', '%S+') do
   redis.call('PUBLISH', channel, notice .. result)

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_connections import connect_redis
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
@@ -60,31 +59,20 @@ async def connect_redis_result_store(
 
     `queue_dies_with_process`: jobs that another process queued and never ran may be claimed anew.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=max_connections,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        # Every script may be repeated, so one retry on a fresh connection covers an idle one that was closed.
-        retry=Retry(NoBackoff(), 1),
-    )
-    listener = Redis.from_url(
-        url, socket_timeout=None, socket_connect_timeout=timeout_seconds, socket_keepalive=True
-    )
-    client = Redis(connection_pool=pool)
-    store = RedisResultStore(client, retention, queue_dies_with_process=queue_dies_with_process)
-    tasks = [asyncio.create_task(store.listen_forever(listener)), asyncio.create_task(store.sweep_forever())]
-    try:
-        yield store
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await store.aclose()
-        await listener.aclose()
-        await client.aclose()
-        await pool.disconnect()
+    connecting = connect_redis(url, max_connections=max_connections, timeout_seconds=timeout_seconds)
+    async with connecting as (client, listener):
+        store = RedisResultStore(client, retention, queue_dies_with_process=queue_dies_with_process)
+        tasks = [
+            asyncio.create_task(store.listen_forever(listener)),
+            asyncio.create_task(store.sweep_forever()),
+        ]
+        try:
+            yield store
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await store.aclose()
 
 
 class RedisResultStore:

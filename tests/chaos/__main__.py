@@ -10,13 +10,15 @@ from tests.chaos.campaign import run_campaign
 from tests.chaos.deployment import ROOT, Surroundings
 from tests.chaos.outcome import Outcome, judge
 from tests.chaos.plans import LONG, SHORT
+from tests.chaos.redis_faults import RedisPlan
 from tests.chaos.report import markdown, write_results
 from tests.chaos.scene import Plan
 from tests.support.availability import Unavailable
 from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.provider_process import ScriptedProvider
-from tests.support.redis_process import RedisServer
+from tests.support.redis_process import RedisBinary, RedisServer
 from tests.support.redis_servers import any_binary
+from tests.support.server import AnyRedis
 
 _RESULTS = ROOT / ".cache" / "chaos"
 
@@ -26,20 +28,22 @@ def main() -> int:
     plans = _plans(words)
     command = shlex.join(["python", "-m", "tests.chaos", *sys.argv[1:]])
     try:
-        kafka, redis = find_apache_kafka(), RedisServer(any_binary())
+        kafka, binary = find_apache_kafka(), any_binary()
     except Unavailable as reason:
         print(f"cannot run here: {reason}")
         return 2
-    surroundings = Surroundings(kafka, redis, ScriptedProvider())
-    print(f"on {surroundings.name}", flush=True)
+    brokers = f"{kafka.name}, {binary.name}"
+    print(f"on {brokers}", flush=True)
     outcomes: list[Outcome] = []
-    with kafka, redis, surroundings.provider:
+    with kafka, ScriptedProvider() as provider:
         for name, plan in plans.items():
             print(f"\n{plan.fault}: {plan.jobs} jobs, {plan.a_second:g}/s", flush=True)
-            evidence = asyncio.run(run_campaign(plan, surroundings, _RESULTS / name, _say))
+            with _redis(plan, binary) as redis:
+                surroundings = Surroundings(kafka, redis, provider)
+                evidence = asyncio.run(run_campaign(plan, surroundings, _RESULTS / name, _say))
             outcomes.append(judge(evidence))
-            write_results(_RESULTS, outcomes, surroundings.name, command)
-    print("\n" + markdown(outcomes, surroundings.name, command))
+            write_results(_RESULTS, outcomes, brokers, command)
+    print("\n" + markdown(outcomes, brokers, command))
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
 
@@ -58,6 +62,10 @@ def _plans(words: argparse.Namespace) -> dict[str, Plan]:
     known = SHORT if words.short else LONG
     plans = {name: known[name] for name in words.only.split(",")}
     return {name: replace(plan, jobs=words.jobs or plan.jobs) for name, plan in plans.items()}
+
+
+def _redis(plan: Plan, binary: RedisBinary) -> AnyRedis:
+    return plan.redis(binary) if isinstance(plan, RedisPlan) else RedisServer(binary)
 
 
 def _say(text: str) -> None:

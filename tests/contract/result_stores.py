@@ -48,11 +48,12 @@ async def memory_stores() -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def redis_stores(url: str) -> AsyncIterator[Stores]:
+async def redis_stores(url: str, server_url: str = "") -> AsyncIterator[Stores]:
+    """`server_url`: of the server itself, where `url` names sentinels."""
     async with (
         connect_redis_result_store(url, max_connections=10, retention=RETENTION) as gateway,
         connect_redis_result_store(url, max_connections=10, retention=RETENTION) as worker,
-        Redis.from_url(url) as client,
+        Redis.from_url(server_url or url) as client,
     ):
         yield Stores("redis", gateway, worker, _forgotten_by_ttl(client))
 

@@ -47,6 +47,7 @@ from tests.contract.result_stores import (
 )
 from tests.support.availability import Unavailable
 from tests.support.redis_process import RedisServer
+from tests.support.redis_sentinel import find_sentinel
 from tests.support.redis_servers import any_binary, find_redis, find_valkey
 from tests.support.running import RunningServers
 from tests.support.server import AnyRedis
@@ -55,7 +56,7 @@ LONG_LEASE = 60.0
 SHORT_LEASE = 0.05
 
 
-@pytest.fixture(params=["memory", "redis", "valkey", "fallback", "degraded"])
+@pytest.fixture(params=["memory", "redis", "valkey", "sentinel", "fallback", "degraded"])
 async def stores(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Stores]:
     """Each store in turn."""
     try:
@@ -72,6 +73,9 @@ def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAs
             return redis_stores(servers.get(find_redis).url)
         case "valkey":
             return redis_stores(servers.get(find_valkey).url)
+        case "sentinel":
+            deployment = servers.get(find_sentinel)
+            return redis_stores(deployment.url, deployment.master().url)
         case "fallback":
             any_redis: AnyRedis = request.getfixturevalue("any_redis")
             return healthy_fallback_stores(any_redis.url)

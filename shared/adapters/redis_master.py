@@ -1,0 +1,111 @@
+"""Connections that stay with the master: they leave one that was demoted, replaced, or is silent."""
+
+import asyncio
+from typing import Any
+
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.adapters.redis_sentinels import Sentinels
+
+PING_SECONDS = 2
+_SILENCE_SECONDS = 5.0
+"""Two pings without an answer: whoever is subscribed there is told nothing any more."""
+_DEMOTED = ("READONLY", "MASTERDOWN", "UNBLOCKED")
+
+
+class _MasterConnection(AbstractConnection):
+    """What is special about all connections of this service."""
+
+    host: str
+    port: int
+
+    def __init__(self, *, sentinels: Sentinels | None = None, **options: Any) -> None:
+        self._sentinels = sentinels
+        self._heard_at = 0.0
+        super().__init__(**options)
+
+    async def connect(self) -> None:
+        if self.is_connected and self._has_moved():
+            await self.disconnect(nowait=True)
+        await super().connect()  # type: ignore[no-untyped-call]
+
+    async def _connect(self) -> None:
+        if self._sentinels:
+            async with asyncio.timeout(self.socket_connect_timeout):
+                self.host, self.port = await self._sentinels.find_master()
+        await super()._connect()  # type: ignore[no-untyped-call, safe-super]
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Under a time limit of its own: a listener has none for reading."""
+        try:
+            async with asyncio.timeout(self.socket_connect_timeout):
+                await super().on_connect_check_health(check_health)
+                if self._sentinels:
+                    await self._expect_master(self._sentinels)
+        except TimeoutError:
+            raise RedisTimeoutError(f"{self._host_error()} took the connection and says nothing") from None
+
+    async def _expect_master(self, sentinels: Sentinels) -> None:
+        """A sentinel that was cut off still names the old one. HELLO tells, and needs no permission."""
+        await self.send_command("HELLO", check_health=False)
+        told = await self.read_response()
+        if b"master" not in (told.values() if isinstance(told, dict) else told):
+            raise RedisConnectionError(f"{self._host_error()} is a replica; no master is known yet")
+        sentinels.master = self.host, self.port
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            response = await super().read_response(*arguments, **options)
+        except ResponseError as refusal:
+            if not _is_demoted(refusal):
+                raise
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"{self._host_error()} is no master: {refusal}") from refusal
+        await self._expect_life(has_answered=response is not None)
+        return response
+
+    async def _expect_life(self, *, has_answered: bool) -> None:
+        """A subscription would wait for ever on a server that is frozen, gone without a word, or replaced."""
+        now = asyncio.get_running_loop().time()
+        if has_answered:
+            self._heard_at = now
+        elif self._has_moved() or now - self._heard_at > _SILENCE_SECONDS:
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"{self._host_error()} is silent, or no master any more")
+
+    def _has_moved(self) -> bool:
+        return self._sentinels is not None and self._sentinels.master != (self.host, self.port)
+
+
+class _TcpConnection(_MasterConnection, Connection):
+    pass
+
+
+class _TlsConnection(_MasterConnection, SSLConnection):
+    pass
+
+
+class _UnixConnection(_MasterConnection, UnixDomainSocketConnection):
+    pass
+
+
+CONNECTIONS: dict[Any, type[AbstractConnection]] = {
+    # What redis-py would take: what this service takes.
+    Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _UnixConnection,
+}
+
+
+def _is_demoted(refusal: ResponseError) -> bool:
+    """By its code, which redis-py cuts off, or inside a script's error, as before Redis 7."""
+    said = f"{refusal.status_code or ''} {refusal}"
+    return any(code in said for code in _DEMOTED)

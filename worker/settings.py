@@ -44,6 +44,9 @@ class WorkerSettings(ServiceSettings):
     worker_read_timeout_seconds: PositiveSeconds = Field(
         120, description="Silence of the provider before its outcome is unknown"
     )
+    worker_max_answer_bytes: int = Field(
+        8_388_608, ge=65_536, description="Longest answer of the provider; more of it is not read"
+    )
     worker_drain_seconds: PositiveSeconds = Field(
         600, description="Time for running calls to end after SIGTERM"
     )

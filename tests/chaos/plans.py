@@ -3,16 +3,9 @@
 from dataclasses import replace
 
 from tests.chaos.faults import freeze_worker, kill_broker, kill_gateway, kill_worker, pause_redis, roll_worker
-from tests.chaos.redis_faults import (
-    RedisPlan,
-    cut_subscriptions,
-    fail_over,
-    fill_redis,
-    restart_redis,
-    silence_redis,
-)
+from tests.chaos.provider_plans import PROVIDER_PLANS
+from tests.chaos.redis_plans import REDIS_PLANS, REDIS_PLANS_IN_SHORT
 from tests.chaos.scene import Plan
-from tests.support.redis_process import DURABLE
 
 # How soon the jobs of a silent worker go to another; the defaults are 30 s and 20 s.
 _QUICK = {"WORKER_SESSION_TIMEOUT_SECONDS": "10", "WORKER_LEASE_SECONDS": "6"}
@@ -32,35 +25,6 @@ _REDIS = replace(
 )
 _BROKER = replace(_KILL, fault="Kafka kill -9, started again", strike=kill_broker, retry_refusals=True)
 
-# Nobody is refused while Redis is away, and nothing that was accepted is lost with it.
-_REDIS_EMPTY = RedisPlan(
-    "Redis kill -9, back empty",
-    restart_redis,
-    jobs=2000,
-    a_second=60,
-    latency_ms=(200, 10_000),
-    expected_complaint="ERROR result_store_unavailable",
-)
-_REDIS_KILL = replace(_REDIS_EMPTY, fault="Redis kill -9, back with its AOF", redis_options=DURABLE)
-_REDIS_MINUTE = replace(
-    _REDIS_EMPTY,
-    fault="Redis silent for 60 s",
-    strike=silence_redis,
-    outage_seconds=60,
-    patience_seconds=120,
-)
-_REDIS_SHORT_SILENCE = replace(_REDIS_MINUTE, fault="Redis silent for 15 s", outage_seconds=15)
-_SENTINEL = replace(
-    _REDIS_EMPTY, fault="Redis master kill -9, Sentinel failover", strike=fail_over, sentinel=True
-)
-_PUBSUB = replace(
-    _REDIS_EMPTY,
-    fault="subscriptions cut every second for 10 s",
-    strike=cut_subscriptions,
-    expected_complaint="",
-)
-_REDIS_FULL = replace(_REDIS_EMPTY, fault="Redis full for 5 s, noeviction", strike=fill_redis)
-
 LONG: dict[str, Plan] = {
     "kill": _KILL,
     "roll": _ROLL,
@@ -68,12 +32,6 @@ LONG: dict[str, Plan] = {
     "gateway": _GATEWAY,
     "redis": _REDIS,
     "broker": _BROKER,
-    "redis-kill": _REDIS_KILL,
-    "redis-empty": _REDIS_EMPTY,
-    "redis-60s": _REDIS_MINUTE,
-    "sentinel": _SENTINEL,
-    "pubsub": _PUBSUB,
-    "redis-full": _REDIS_FULL,
 }
 
 
@@ -83,4 +41,6 @@ def _shortened(plan: Plan) -> Plan:
 
 
 SHORT = {name: _shortened(plan) for name, plan in LONG.items()}
-SHORT["redis-60s"] = _shortened(_REDIS_SHORT_SILENCE)
+
+SHORT |= {name: _shortened(plan) for name, plan in REDIS_PLANS_IN_SHORT.items()} | PROVIDER_PLANS
+LONG |= REDIS_PLANS | PROVIDER_PLANS

@@ -1,8 +1,10 @@
 """How the scripted provider treats one call: from a directive in the message, or from the global script.
 
 A directive is part of the last user message: `[[latency_ms=200]]`, `[[status=429 times=2 retry_after=0.05]]`,
-`[[status=400 code=context_length_exceeded]]`, `[[hang]]`, `[[cut]]`, `[[malformed]]`, `[[finish=length]]`,
-`[[tool_calls]]`. `times=N` limits a fault to the first N calls that carry that very message.
+`[[status=429 retry_after=soon]]`, `[[status=429 retry_date=30]]` (an HTTP date so many seconds ahead),
+`[[status=400 code=context_length_exceeded]]`, `[[status=307]]` (to itself), `[[finish=length]]`,
+`[[tool_calls]]`, and a word of provider_faults.py: `[[hang]]`, `[[cut]]`, `[[malformed]]`, ...
+`times=N` limits a fault to the first N calls that carry that very message.
 """
 
 import random
@@ -11,6 +13,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from tests.support.provider_faults import FAULTS
 
 _DIRECTIVE = re.compile(r"\[\[([^\[\]]+)\]\]")
 
@@ -21,10 +25,9 @@ class Behaviour:
     latency_ms_max: float = 0  # above latency_ms: uniform between the two
     status: int = 200
     code: str | None = None
-    retry_after: float | None = None
-    hang: bool = False
-    cut: bool = False
-    malformed: bool = False
+    retry_after: str | None = None  # as the header says it
+    retry_date: float | None = None  # seconds from now, said as an HTTP date
+    fault: str = ""
     finish: str = "stop"
     tool_calls: bool = False
     times: int | None = None  # of the fault; None is for ever
@@ -32,10 +35,12 @@ class Behaviour:
 
     @property
     def without_fault(self) -> "Behaviour":
-        return replace(self, status=200, hang=False, cut=False, malformed=False)
+        return replace(self, status=200, fault="")
 
     def fault_of(self, other: "Behaviour") -> "Behaviour":
-        """The other's fault at this one's speed."""
+        """The other's fault, at this one's speed unless it has its own."""
+        if other.latency_ms:
+            return other
         return replace(other, latency_ms=self.latency_ms, latency_ms_max=self.latency_ms_max)
 
 
@@ -44,7 +49,8 @@ _TYPES: dict[str, Any] = {
     "times": int,
     "latency_ms": float,
     "latency_ms_max": float,
-    "retry_after": float,
+    "retry_after": str,
+    "retry_date": float,
     "rate": float,
 }
 _NAMES = {field.name for field in fields(Behaviour)}
@@ -93,6 +99,10 @@ def _directives(message: str) -> dict[str, str | bool]:
 
 
 def _behaviour(settings: Mapping[str, Any], usual: Behaviour | None = None) -> Behaviour:
+    settings = dict(settings)
+    for name in FAULTS & settings.keys():
+        if settings.pop(name):
+            settings["fault"] = name
     unknown = settings.keys() - _NAMES
     if unknown:
         raise ValueError(f"unknown in a script: {', '.join(sorted(unknown))}")

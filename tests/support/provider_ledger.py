@@ -15,6 +15,19 @@ class Call:
     arrived_at: float = field(default_factory=time.time)
     status: int = 0  # 0: not answered, or not yet
     was_disconnected: bool = False  # the client left before the answer
+    fault: str = ""  # the word of provider_faults.py
+    has_cookie: bool = False
+    sent_bytes: int = 0  # of an answer without an end
+
+    @property
+    def was_refused(self) -> bool:
+        """Answered with an error status: nothing was charged."""
+        return self.status not in (0, 200)
+
+    @property
+    def is_unknown(self) -> bool:
+        """No usable answer came back, and the client cannot know whether it was charged."""
+        return self.status == 0 or (self.status == 200 and bool(self.fault))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

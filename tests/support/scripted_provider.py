@@ -9,24 +9,33 @@ import argparse
 import asyncio
 import resource
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import orjson
 import uvicorn
 
 from tests.support.provider_answers import Answer, Json, answer, error_body, models_body
 from tests.support.provider_behaviour import Behaviour, Script
+from tests.support.provider_faults import BYTES, SHAPES, WIRE
 from tests.support.provider_ledger import Call
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from tests.support.provider_wire import (
+    Receive,
+    Scope,
+    Send,
+    TellingProtocol,
+    send_bytes,
+    send_half,
+    send_head,
+    send_json,
+    send_wrongly,
+)
 
 _BACKLOG = 4096
 _KEEP_ALIVE_SECONDS = 600  # a client that reuses a connection must not meet its end
 _FOREVER_SECONDS = 86_400.0
+_LINGERING = WIRE - {"hang", "cut"}
 
 
 class Provider:
@@ -42,26 +51,26 @@ class Provider:
             case "POST", "/v1/chat/completions":
                 await self._complete(scope, receive, send)
             case "GET", "/v1/models":
-                await _send_json(send, models_body())
+                await send_json(send, models_body())
             case "PUT", "/script":
                 await self._set_script(await _body(receive), send)
             case "GET", "/ledger":
-                await _send_json(send, [call.as_json() for call in self._ledger])
+                await send_json(send, [call.as_json() for call in self._ledger])
             case "GET", "/ledger/count":
-                await _send_json(send, {"count": len(self._ledger)})
+                await send_json(send, {"count": len(self._ledger)})
             case "DELETE", "/ledger":
                 self._ledger.clear()
-                await _send_json(send, {"count": 0})
+                await send_json(send, {"count": 0})
             case _:
-                await _send_json(send, error_body(404, "unknown_url"), status=404)
+                await send_json(send, error_body(404, "unknown_url"), status=404)
 
     async def _set_script(self, body: bytes, send: Send) -> None:
         try:
             self._script = Script(orjson.loads(body))
         except (ValueError, TypeError) as error:
-            await _send_json(send, {"error": str(error)}, status=400)
+            await send_json(send, {"error": str(error)}, status=400)
         else:
-            await _send_json(send, {})
+            await send_json(send, {})
 
     async def _complete(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -69,78 +78,79 @@ class Provider:
             message = _last_user_message(request)
             behaviour = self._script.behaviour(message)
         except (ValueError, TypeError, KeyError, AttributeError):
-            await _send_json(send, error_body(400), status=400)
+            await send_json(send, error_body(400), status=400)
             return
         call = self._record(scope, request, message)
-        seconds = _FOREVER_SECONDS if behaviour.hang else self._script.seconds(behaviour)
+        call.fault = behaviour.fault
+        seconds = _FOREVER_SECONDS if behaviour.fault == "hang" else self._script.seconds(behaviour)
         if await _is_gone_within(seconds, receive):
             call.was_disconnected = True
             return
+        whole = answer(call.number, request, message, behaviour)
+        if behaviour.fault in _LINGERING:
+            await send_wrongly(scope, receive, send, call, orjson.dumps(whole.body()))
+            return
         call.status = behaviour.status
-        await _answer(send, request, behaviour, answer(call.number, request, message, behaviour))
+        await _answer(send, request, behaviour, whole)
 
     def _record(self, scope: Scope, request: Json, message: str) -> Call:
         self._arrivals += 1
         key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         parameters = {name: value for name, value in request.items() if name != "messages"}
         call = Call(self._arrivals, message, key.decode("latin-1")[-4:], parameters)
+        call.has_cookie = any(name == b"cookie" for name, _ in scope["headers"])
         self._ledger.append(call)
         return call
 
 
 async def _answer(send: Send, request: Json, behaviour: Behaviour, whole: Answer) -> None:
-    if behaviour.status >= 400:
-        headers = {"retry-after": f"{behaviour.retry_after}"} if behaviour.retry_after is not None else {}
+    if behaviour.status >= 300:
         body = error_body(behaviour.status, behaviour.code)
-        await _send_json(send, body, status=behaviour.status, headers=headers)
+        await send_json(send, body, status=behaviour.status, headers=_error_headers(behaviour))
+    elif behaviour.status != 200:
+        await send_head(send, behaviour.status, {})
+        await send({"type": "http.response.body", "body": b""})
     elif request.get("stream"):
         await _send_stream(send, request, behaviour, whole)
     else:
-        await _send_whole(send, behaviour, orjson.dumps(whole.body()))
+        await _send_whole(send, behaviour, whole)
 
 
-async def _send_whole(send: Send, behaviour: Behaviour, body: bytes) -> None:
-    if behaviour.malformed:
-        await _send_bytes(send, body[: len(body) // 2])
-    elif behaviour.cut:
-        await _send_head(send, 200, {"content-type": "application/json", "content-length": f"{len(body)}"})
-        # Returning without the rest makes uvicorn close the connection.
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+def _error_headers(behaviour: Behaviour) -> dict[str, str]:
+    if behaviour.status < 400:
+        return {"location": "/v1/chat/completions"}
+    if behaviour.retry_after is not None:
+        return {"retry-after": behaviour.retry_after}
+    if behaviour.retry_date is not None:
+        date = datetime.now(UTC) + timedelta(seconds=behaviour.retry_date)
+        return {"retry-after": format_datetime(date, usegmt=True)}
+    return {}
+
+
+async def _send_whole(send: Send, behaviour: Behaviour, whole: Answer) -> None:
+    shape = SHAPES.get(behaviour.fault)
+    body = orjson.dumps(shape(whole.body()) if shape else whole.body())
+    if behaviour.fault == "cut":
+        await send_half(send, body)
+    elif behaviour.fault in BYTES:
+        wrong, headers = BYTES[behaviour.fault](body)
+        await send_bytes(send, wrong, headers=headers)
     else:
-        await _send_bytes(send, body)
+        await send_bytes(send, body)
 
 
 async def _send_stream(send: Send, request: Json, behaviour: Behaviour, whole: Answer) -> None:
     has_usage = bool((request.get("stream_options") or {}).get("include_usage"))
     events = [b"data: %s\n\n" % orjson.dumps(chunk) for chunk in whole.chunks(has_usage=has_usage)]
     events.append(b"data: [DONE]\n\n")
-    middle = len(events) // 2
-    if behaviour.malformed:
+    middle, is_cut = len(events) // 2, behaviour.fault == "cut"
+    if behaviour.fault == "malformed":
         events[middle] = b'data: {"id": "chatcmpl-\n\n'
-    await _send_head(send, 200, {"content-type": "text/event-stream"})
-    for event in events[: middle if behaviour.cut else None]:
+    await send_head(send, 200, {"content-type": "text/event-stream"})
+    for event in events[: middle if is_cut else None]:
         await send({"type": "http.response.body", "body": event, "more_body": True})
-    if not behaviour.cut:
+    if not is_cut:
         await send({"type": "http.response.body", "body": b""})
-
-
-async def _send_json(
-    send: Send, body: Any, *, status: int = 200, headers: dict[str, str] | None = None
-) -> None:
-    await _send_bytes(send, orjson.dumps(body), status=status, headers=headers)
-
-
-async def _send_bytes(
-    send: Send, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None
-) -> None:
-    usual = {"content-type": "application/json", "content-length": f"{len(body)}"}
-    await _send_head(send, status, usual | (headers or {}))
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _send_head(send: Send, status: int, headers: dict[str, str]) -> None:
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -183,7 +193,7 @@ def main() -> None:
         config = uvicorn.Config(
             Provider(),
             loop="uvloop",
-            http="httptools",
+            http=TellingProtocol,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -17,22 +17,25 @@ class ObservedClient:
 
     async def complete(self, job: Job, attempt: int) -> Completion:
         started_at = time.perf_counter()
-        outcome = "cut_off"
+        outcome: str | None = "cut_off"
         try:
             completion = await self._inner.complete(job, attempt)
             outcome = "succeeded"
         except LLMError as fault:
-            outcome = fault.code
+            outcome = fault.code if fault.attempts else None
             raise
         else:
             return completion
         finally:
-            self._events.emit(
-                ProviderCalled(
-                    request_id=job.id.request_id,
-                    model=job.model,
-                    attempt=attempt,
-                    outcome=outcome,
-                    latency_ms=round((time.perf_counter() - started_at) * 1000, 3),
-                )
-            )
+            if outcome is not None:
+                self._events.emit(_called(job, attempt, outcome, time.perf_counter() - started_at))
+
+
+def _called(job: Job, attempt: int, outcome: str, seconds: float) -> ProviderCalled:
+    return ProviderCalled(
+        request_id=job.id.request_id,
+        model=job.model,
+        attempt=attempt,
+        outcome=outcome,
+        latency_ms=round(seconds * 1000, 3),
+    )

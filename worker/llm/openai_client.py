@@ -3,7 +3,6 @@
 The SDK and its HTTP library between them would be most of what a call costs; `make bench` shows the rest.
 """
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,8 +11,7 @@ from typing import Any
 from urllib.request import getproxies
 
 import aiohttp
-import orjson
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
@@ -22,12 +20,18 @@ from pydantic_core import to_json
 from shared.domain.errors import ErrorCode
 from shared.domain.invoke_body import Message
 from shared.domain.job import Job
-from shared.domain.result import Usage
-from worker.llm.provider_errors import provider_error
-from worker.ports import Completion, OutcomeUnknown, Rejected, Unavailable
+from worker.llm.answer_reader import AnswerReader, read_refusal
+from worker.llm.chat_completion import confidence_of, model_of, parse_answer, unreadable, usage_of
+from worker.llm.provider_errors import provider_error, words_without_key
+from worker.llm.transport_errors import transport_error
+from worker.ports import Completion, LLMError, Rejected
 
 _MOST_KEYS = 1024
+_MOST_ANSWER_BYTES = 8_388_608
+_READ_BUFFER_BYTES = 16_384  # of every connection, while long answers wait for their turn
 _ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
+
+_WHOLE = "provider_answer"
 
 Post = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -39,6 +43,7 @@ async def connect_openai_client(
     *,
     connect_timeout_seconds: float,
     read_timeout_seconds: float,
+    max_answer_bytes: int = _MOST_ANSWER_BYTES,
 ) -> AsyncIterator["OpenAIClient"]:
     """A client with the one HTTP session of the process."""
     timeout = aiohttp.ClientTimeout(
@@ -46,36 +51,44 @@ async def connect_openai_client(
     )
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, trust_env=bool(getproxies())
+        connector=connector,
+        timeout=timeout,
+        read_bufsize=_READ_BUFFER_BYTES,
+        trust_env=bool(getproxies()),
+        cookie_jar=aiohttp.DummyCookieJar(),  # what one caller is given is not sent with another's key
     ) as session:
-        yield OpenAIClient(session, base_url, api_key)
+        yield OpenAIClient(session, base_url, api_key, AnswerReader(max_answer_bytes))
 
 
 class OpenAIClient:
     """`LLMClient` over any OpenAI-compatible server. Never retries: that is `RetryingClient`'s."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, api_key: SecretStr | None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        api_key: SecretStr | None,
+        answers: AnswerReader,
+    ) -> None:
         self._session = session
         self._url = f"{base_url}/chat/completions"
         self._needs_key = "api.openai.com" in base_url
         self._own_key = api_key
+        self._answers = answers
         self._models: OrderedDict[str, _SessionChatOpenAI] = OrderedDict()
 
     async def complete(self, job: Job, attempt: int) -> Completion:
         model = self._model(job.api_key or self._own_key)
         parameters = job.parameters.model_dump(exclude_none=True)
         started_at = time.perf_counter()
-        message = await model.answer(_conversation(job.messages), model=job.model, **parameters)
-        return _completion(message, (time.perf_counter() - started_at) * 1000)
+        answer = await model.answer(_conversation(job.messages), model=job.model, **parameters)
+        return _completion(job, answer, (time.perf_counter() - started_at) * 1000)
 
     def _model(self, key: SecretStr | None) -> "_SessionChatOpenAI":
         """One model object a key, the least recently used dropped."""
         secret = key.get_secret_value() if key is not None else ""
         if not secret and self._needs_key:
-            raise Rejected(
-                ErrorCode.MISSING_API_KEY,
-                "openai_api_key is missing, and the service has no OPENAI_API_KEY of its own",
-            )
+            raise _missing_key()
         model = self._models.get(secret)
         if model is None:
             model = self._models[secret] = _SessionChatOpenAI.over(self._poster(secret))
@@ -90,29 +103,33 @@ class OpenAIClient:
             headers["authorization"] = f"Bearer {secret}"
 
         async def post(payload: dict[str, Any]) -> dict[str, Any]:
-            return await self._post(to_json(payload), headers)
+            try:
+                return parse_answer(await self._post(to_json(payload), headers))
+            except LLMError as fault:
+                fault.provider_message = words_without_key(fault.provider_message, secret)
+                raise
 
         return post
 
-    async def _post(self, payload: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    async def _post(self, payload: bytes, headers: dict[str, str]) -> bytearray:
+        """The body of a 200; everything else is an `LLMError`."""
         try:
-            async with self._session.post(self._url, data=payload, headers=headers) as response:
-                body = await response.read()
+            async with self._session.post(
+                self._url, data=payload, headers=headers, allow_redirects=False
+            ) as response:
                 if response.status != 200:  # noqa: PLR2004
-                    raise provider_error(response.status, response.headers, body)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as fault:
-            # Nothing was sent, so nothing can be charged.
-            raise Unavailable(
-                ErrorCode.UPSTREAM_UNAVAILABLE, f"No connection: {type(fault).__name__}"
-            ) from None
-        except TimeoutError:
-            raise OutcomeUnknown(
-                ErrorCode.UPSTREAM_TIMEOUT, "The provider went silent during the call"
-            ) from None
-        except aiohttp.ClientError as fault:
-            reason = f"The connection broke during the call: {type(fault).__name__}"
-            raise OutcomeUnknown(ErrorCode.UPSTREAM_UNAVAILABLE, reason) from None
-        return _parse(body)
+                    raise provider_error(response.status, response.headers, await read_refusal(response))
+                return await self._answers.read(response)
+        except (TimeoutError, aiohttp.ClientError) as fault:
+            # Not chained: aiohttp's errors carry the request, and the key with it.
+            raise transport_error(fault) from None
+
+
+def _missing_key() -> Rejected:
+    message = "openai_api_key is missing, and the service has no OPENAI_API_KEY of its own"
+    fault = Rejected(ErrorCode.MISSING_API_KEY, message)
+    fault.attempts = 0
+    return fault
 
 
 class _SessionChatOpenAI(ChatOpenAI):
@@ -134,13 +151,14 @@ class _SessionChatOpenAI(ChatOpenAI):
         model._post = post
         return model
 
-    async def answer(self, messages: list[BaseMessage], **parameters: Any) -> AIMessage:
-        """`ainvoke` without its callbacks, cache and tracing, which would cost more than the HTTP call."""
+    async def answer(self, messages: list[BaseMessage], **parameters: Any) -> dict[str, Any]:
+        """`ainvoke` without its callbacks, cache and tracing, which would cost more than the HTTP call.
+
+        The answer is the provider's own, which LangChain could read; LangChain's keeps only what it knows.
+        """
         result = await self._agenerate(messages, parameters.pop("stop", None), **parameters)
-        answer = result.generations[0]
-        assert isinstance(answer.message, AIMessage)  # noqa: S101 - a chat completion has no other
-        answer.message.response_metadata |= {**(result.llm_output or {}), **(answer.generation_info or {})}
-        return answer.message
+        answer: dict[str, Any] = result.generations[0].message.response_metadata[_WHOLE]
+        return answer
 
     async def _agenerate(
         self,
@@ -149,34 +167,17 @@ class _SessionChatOpenAI(ChatOpenAI):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        body = await self._post(self._get_request_payload(messages, stop=stop, **kwargs))
+        answer = await self._post(self._get_request_payload(messages, stop=stop, **kwargs))
         try:
-            result = self._create_chat_result(body)
-            answer = result.generations[0].message
-            # LangChain keeps what it knows; the provider's own message keeps the rest.
-            answer.response_metadata["provider_message"] = body["choices"][0]["message"]
+            result = self._create_chat_result(answer)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            raise _unreadable() from None
+            raise unreadable() from None
+        result.generations[0].message.response_metadata[_WHOLE] = answer
         return result
 
 
 class _NoClient:
     """Stands where the SDK's client would be."""
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise _unreadable() from None
-    if not isinstance(parsed, dict):
-        raise _unreadable()
-    return parsed
-
-
-def _unreadable() -> OutcomeUnknown:
-    message = "The provider's answer cannot be read as a chat completion"
-    return OutcomeUnknown(ErrorCode.UPSTREAM_INVALID_RESPONSE, message)
 
 
 def _conversation(messages: tuple[Message, ...]) -> list[BaseMessage]:
@@ -193,27 +194,13 @@ def _langchain_message(message: Message) -> BaseMessage:
     return convert_to_messages([openai_shape])[0]
 
 
-def _completion(message: AIMessage, latency_ms: float) -> Completion:
-    metadata = message.response_metadata
-    usage = message.usage_metadata
+def _completion(job: Job, answer: dict[str, Any], latency_ms: float) -> Completion:
+    choice = answer["choices"][0]
     return Completion(
-        model=metadata.get("model_name") or "",
-        message=metadata["provider_message"],
-        finish_reason=metadata.get("finish_reason"),
-        confidence=_confidence(metadata.get("logprobs")),
-        usage=Usage(
-            prompt_tokens=usage["input_tokens"],
-            completion_tokens=usage["output_tokens"],
-            total_tokens=usage["total_tokens"],
-        )
-        if usage is not None
-        else None,
+        model=model_of(answer) or job.model,
+        message=choice["message"],
+        finish_reason=choice.get("finish_reason"),
+        confidence=confidence_of(choice.get("logprobs")),
+        usage=usage_of(answer),
         latency_ms=round(latency_ms, 3),
     )
-
-
-def _confidence(logprobs: Any) -> float | None:
-    """Geometric mean of the token probabilities."""
-    tokens = (logprobs or {}).get("content") or []
-    values = [token["logprob"] for token in tokens]
-    return round(math.exp(sum(values) / len(values)), 6) if values else None

@@ -49,12 +49,12 @@ class RetryingClient:
 
     async def _attempt(self, job: Job, first_attempt: int, history: "_History") -> Completion:
         number = first_attempt + history.calls
-        history.calls += 1
         try:
             completion = await self._inner.complete(job, number)
         except LLMError as fault:
             history.remember(fault)
             raise
+        history.calls += 1
         return replace(
             completion,
             attempts=history.calls,
@@ -78,6 +78,7 @@ class _History:
         self._repeats_unknown = job.on_unknown == "retry"
 
     def remember(self, fault: LLMError) -> None:
+        self.calls += fault.attempts  # 0 if nothing could be asked
         self.rate_limited = self.rate_limited or isinstance(fault, RateLimited)
         self.unknown_outcomes += isinstance(fault, OutcomeUnknown)
 

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from shared.domain.errors import ErrorCode
-from worker.llm.provider_errors import provider_error
-from worker.ports import LLMError, RateLimited, Rejected, Unavailable
+from worker.llm.provider_errors import provider_error, words_without_key
+from worker.ports import LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,9 @@ from worker.ports import LLMError, RateLimited, Rejected, Unavailable
         (429, {"code": "insufficient_quota"}, Rejected, ErrorCode.UPSTREAM_QUOTA_EXCEEDED),
         (500, {}, Unavailable, ErrorCode.UPSTREAM_UNAVAILABLE),
         (503, {}, Unavailable, ErrorCode.UPSTREAM_UNAVAILABLE),
+        (504, {}, OutcomeUnknown, ErrorCode.UPSTREAM_TIMEOUT),
+        (202, {}, OutcomeUnknown, ErrorCode.UPSTREAM_INVALID_RESPONSE),
+        (302, {}, Rejected, ErrorCode.UPSTREAM_REJECTED),
     ],
 )
 def test_status_and_code_say_what_it_is(
@@ -67,3 +70,19 @@ def test_a_refused_key_repeats_nothing_of_what_the_provider_says() -> None:
     body = orjson.dumps({"error": {"message": "Incorrect API key provided: sk-CAN***ARY"}})
     fault = provider_error(401, {}, body)
     assert "sk-" not in f"{fault} {fault.provider_message}"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("the key sk-CAN***ARY is wrong", "the key sk-*** is wrong"),
+        ("token caller-secret-1 is wrong", "token *** is wrong"),
+        ("a risk-free task-list", "a risk-free task-list"),
+        ("x" * 600, "x" * 500),
+        (None, None),
+    ],
+)
+def test_the_providers_words_are_shown_without_the_key_and_not_at_any_length(
+    words: str | None, shown: str | None
+) -> None:
+    assert words_without_key(words, "caller-secret-1") == shown

@@ -81,6 +81,17 @@ async def test_what_would_fail_again_is_not_tried_again() -> None:
     assert llm.attempts == [1]
 
 
+async def test_a_call_that_could_not_be_made_is_no_attempt() -> None:
+    unasked = refusal()
+    unasked.attempts = 0
+    sink = RecordingSink()
+    inner = ObservedClient(ScriptedLLM([away(), unasked]), sink)
+    client = RetryingClient(inner, max_attempts=4, backoff_seconds=0.001, max_backoff_seconds=0.001)
+    with pytest.raises(Rejected) as fault:
+        await client.complete(make_job(), 1)
+    assert (fault.value.attempts, len(sink.of(ProviderCalled))) == (1, 1)
+
+
 async def test_a_pause_that_would_miss_the_deadline_is_not_begun() -> None:
     llm = ScriptedLLM([RateLimited("slow down", retry_after_seconds=30)])
     with pytest.raises(RateLimited) as fault:

@@ -1,0 +1,75 @@
+"""The judge of repeated calls is judged over made-up evidence."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import orjson
+import pytest
+
+from tests.chaos.attempts import ATTEMPT_INVARIANTS
+from tests.chaos.evidence import Evidence
+from tests.chaos.offered_job import Answer, OfferedJob
+from tests.support.provider_ledger import Call
+
+_COUNTED, _SURPLUS, _NO_OTHER, _CAUSE = ATTEMPT_INVARIANTS
+_WELL, _LIMITED, _CUT, _STALLED = (200, ""), (429, ""), (200, "cut"), (0, "stall")
+
+
+def evidence(calls: Sequence[tuple[int, str]], attempts: int, *, flagged: bool) -> Evidence:
+    """One job, called so, whose result says this."""
+    body = {
+        "status": "succeeded",
+        "performance": {"attempts": attempts},
+        "possible_duplicate_charge": flagged,
+    }
+    job = OfferedJob("a prompt", is_waiting=False, offered_at=1, accepted_at=1)
+    job.first_read = Answer(200, orjson.dumps(body), 3)
+    return Evidence(
+        fault="a fault",
+        least_in_flight=0,
+        expected_complaint="",
+        jobs=[job],
+        calls=[
+            Call(number, job.prompt, "w001", {}, status=status, fault=fault)
+            for number, (status, fault) in enumerate(calls)
+        ],
+        strike=None,
+        uncommitted_records=0,
+        complaints=Counter(),
+        seconds=1,
+    )
+
+
+def violated(seen: Evidence) -> list[str]:
+    return [name for name, check in ATTEMPT_INVARIANTS.items() if list(check(seen))]
+
+
+@pytest.mark.parametrize(
+    ("calls", "flagged"),
+    [
+        ([_WELL], False),
+        ([_LIMITED, _LIMITED, _WELL], False),
+        ([_CUT, _WELL], True),
+        ([_STALLED, _LIMITED, _WELL], True),
+        ([_LIMITED, _CUT], False),
+    ],
+)
+def test_what_may_happen_is_no_violation(calls: Sequence[tuple[int, str]], flagged: bool) -> None:
+    assert violated(evidence(calls, len(calls), flagged=flagged)) == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "calls", "attempts", "flagged"),
+    [
+        (_COUNTED, [_LIMITED, _WELL], 1, False),
+        (_COUNTED, [_WELL], 2, False),
+        (_SURPLUS, [_CUT, _WELL], 2, False),
+        (_SURPLUS, [_STALLED, _LIMITED], 2, False),
+        (_NO_OTHER, [_LIMITED, _WELL], 2, True),
+        (_CAUSE, [_WELL, _WELL], 2, False),
+    ],
+)
+def test_what_must_not_happen_violates_its_invariant_alone(
+    invariant: str, calls: Sequence[tuple[int, str]], attempts: int, flagged: bool
+) -> None:
+    assert violated(evidence(calls, attempts, flagged=flagged)) == [invariant]

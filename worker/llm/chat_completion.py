@@ -1,0 +1,89 @@
+"""An answer's bytes as a chat completion. Nothing in them is trusted: what goes on can be stored and read."""
+
+import math
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json, to_json
+
+from shared.domain.errors import ErrorCode
+from shared.domain.result import Usage
+from worker.llm.provider_errors import error_inside
+from worker.ports import OutcomeUnknown
+
+_Tokens = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Message(_Strict):
+    role: Literal["assistant"]
+    content: str | list[Any] | None = None
+
+
+class _Choice(_Strict):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Answer(_Strict):
+    """The part of the shape that this service relies on."""
+
+    choices: Annotated[list[_Choice], Field(min_length=1)]
+
+
+class _TokenCounts(_Strict):
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
+    total_tokens: _Tokens | None = None
+
+
+def parse_answer(body: bytes | bytearray) -> dict[str, Any]:
+    """The completion of a 200, with token counts that add up or none, or an `LLMError`."""
+    try:
+        answer = orjson.loads(body)
+        if isinstance(answer, dict) and answer.get("error"):
+            raise error_inside(answer["error"])
+        _Answer.model_validate(answer)
+        # What is nested deeper than this can be parsed and not stored, or stored and not read.
+        from_json(to_json([answer]))
+    except ValueError:
+        raise unreadable() from None
+    # A broken account is no reason to throw away, and pay again for, a good answer.
+    return {**answer, "usage": _token_counts(answer.get("usage"))}
+
+
+def unreadable() -> OutcomeUnknown:
+    message = "The provider's answer cannot be read as a chat completion"
+    return OutcomeUnknown(ErrorCode.UPSTREAM_INVALID_RESPONSE, message)
+
+
+def model_of(answer: dict[str, Any]) -> str | None:
+    """Which model spoke, if the provider says so."""
+    model = answer.get("model")
+    return model if isinstance(model, str) and model else None
+
+
+def usage_of(answer: dict[str, Any]) -> Usage | None:
+    return Usage(**answer["usage"]) if answer["usage"] else None
+
+
+def confidence_of(logprobs: Any) -> float | None:
+    """Geometric mean of the token probabilities; None if the provider gave none, or nonsense."""
+    try:
+        values = [min(0.0, token["logprob"]) for token in (logprobs or {}).get("content") or []]
+        return round(math.exp(sum(values) / len(values)), 6) if values else None
+    except (TypeError, KeyError, AttributeError):
+        return None
+
+
+def _token_counts(usage: Any) -> dict[str, int] | None:
+    try:
+        counts = _TokenCounts.model_validate(usage)
+    except ValueError:
+        return None
+    total = counts.prompt_tokens + counts.completion_tokens
+    return {**counts.model_dump(exclude_none=True), "total_tokens": counts.total_tokens or total}

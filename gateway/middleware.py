@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import error_response
 from shared.domain.errors import ErrorCode, JobError, job_error
+from shared.domain.validation import short_echo
 
 # W3C Trace Context, version 00
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -99,7 +100,7 @@ class _Exchange:
                 trace_id=self._trace_id,
                 request_id=self._scope["state"].get("request_id"),
                 method=self._scope["method"],
-                path=path,
+                path=short_echo(path),
                 status=self._status,
                 duration_ms=duration_ms,
             ).info("request_answered")

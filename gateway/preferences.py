@@ -1,9 +1,11 @@
 """How long a caller waits and how it names its request: RFC 7240 `Prefer`, `?wait=`, `Idempotency-Key`."""
 
+import math
 from dataclasses import dataclass
 from uuid import UUID
 
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
+from shared.domain.validation import short_echo
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def _uuid(text: str) -> UUID:
             ErrorCode.INVALID_FIELD,
             "Idempotency-Key: must be a UUID",
             field="Idempotency-Key",
-            details={"value": text[:80], "expected": "UUID"},
+            details={"value": short_echo(text), "expected": "UUID"},
         )
         raise InvalidRequest(error) from None
 
@@ -82,11 +84,12 @@ def _seconds(text: str, limits: WaitLimits) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1
-    if not seconds >= 0:
+    if not 0 <= seconds < math.inf:
         raise InvalidRequest(
             job_error(
                 ErrorCode.INVALID_FIELD,
-                f"wait: {text[:20]!r} is not a number of seconds; allowed: 0 to {limits.max_seconds:g}",
+                f"wait: {short_echo(text)[:20]!r} is not a number of seconds; "
+                f"allowed: 0 to {limits.max_seconds:g}",
                 field="wait",
             )
         )

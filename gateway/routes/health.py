@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import AppState, app_state
 from gateway.error_responses import json_response
+from gateway.openapi import HEALTH_ANSWERS, LIVE_ANSWERS, READY_ANSWERS
 
 router = APIRouter(prefix="/health", tags=["operations"])
 
 
-@router.get("")
+@router.get("", responses=HEALTH_ANSWERS)
 async def health(request: Request) -> Response:
     """Status, version, and one entry a dependency."""
     state = app_state(request)
@@ -32,13 +33,13 @@ async def health(request: Request) -> Response:
     return json_response(body, 200 if is_queue_available else 503)
 
 
-@router.get("/live")
+@router.get("/live", responses=LIVE_ANSWERS)
 async def live() -> Response:
     """The process answers; no dependency is asked."""
     return json_response({"status": "alive"})
 
 
-@router.get("/ready")
+@router.get("/ready", responses=READY_ANSWERS)
 async def ready(request: Request) -> Response:
     """Whether a job would be accepted."""
     is_ready = await app_state(request).adapters.queue.is_available()  # without Redis, jobs go on

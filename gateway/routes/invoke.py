@@ -1,41 +1,19 @@
 """`POST /invoke` and `POST /submit`."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import AppState, app_state
+from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
 from gateway.routes.answers import answer, elapsed_ms
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
-from shared.domain.invoke_body import InvokeBody
 from shared.domain.job import Job, job_from_body
 from shared.domain.validation import parse_invoke_body
 
 router = APIRouter(tags=["jobs"])
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": InvokeBody.model_json_schema(),
-                "example": {"user_prompt": "What is the capital of France?"},
-            }
-        },
-    }
-}
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The result"},
-    202: {"description": "Accepted, still running; `Location` says where the result will be"},
-    400: {"description": "Invalid; `error.field` and `error.details` say what is allowed"},
-    409: {"description": "The request id belongs to another request"},
-    413: {"description": "The body is too large"},
-    503: {"description": "Not accepted; try again after `Retry-After`"},
-}
 
-
-@router.post("/invoke", openapi_extra=_BODY, responses=_ANSWERS)
+@router.post("/invoke", openapi_extra=INVOKE_REQUEST, responses=JOB_ANSWERS)
 async def invoke(request: Request) -> Response:
     """Execute a request once and wait for its result."""
     state = app_state(request)
@@ -45,7 +23,7 @@ async def invoke(request: Request) -> Response:
     return await _submit(request, state, preferences)
 
 
-@router.post("/submit", openapi_extra=_BODY, responses=_ANSWERS)
+@router.post("/submit", openapi_extra=SUBMIT_REQUEST, responses=JOB_ANSWERS)
 async def submit(request: Request) -> Response:
     """Execute a request once; do not wait."""
     state = app_state(request)

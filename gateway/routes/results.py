@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import app_state
 from gateway.error_responses import error_response
+from gateway.openapi import RESULT_ANSWERS, RESULT_REQUEST
 from gateway.preferences import read_preferences
 from gateway.routes.answers import accepted, answer
 from gateway.service import Accepted, Answered
@@ -16,7 +17,7 @@ from shared.ports import Deleted
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/result/{request_id}")
+@router.get("/result/{request_id}", openapi_extra=RESULT_REQUEST, responses=RESULT_ANSWERS)
 async def result(request: Request, request_id: str) -> Response:
     """The result of a job, or 202 while it runs; `Prefer: wait=n` or `?wait=n` waits for it."""
     state = app_state(request)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import app_state
 from gateway.error_responses import json_response
+from gateway.openapi import STATS_ANSWERS
 
 router = APIRouter(tags=["operations"])
 
@@ -14,7 +15,7 @@ _ENDINGS = ("succeeded", "failed", "expired", "cancelled")
 _SUMS = ("provider_calls", "prompt_tokens", "completion_tokens", "possible_duplicate_charges")
 
 
-@router.get("/stats")
+@router.get("/stats", responses=STATS_ANSWERS)
 async def stats(request: Request) -> Response:
     """Counts of this process since its start, and sums over all stored results of the whole service."""
     state = app_state(request)

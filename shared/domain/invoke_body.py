@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-_OPENAI_ROLES = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool"}
-_API_KEY = re.compile(r"sk-[\x21-\x7e]{1,509}")
+OPENAI_ROLES = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool"}
+API_KEY = re.compile(r"sk-[\x21-\x7e]{1,509}")
 _MOST_METADATA = 16
 _MOST_TOKENS = 10_000_000
 MOST_DEADLINE_SECONDS = 3600
@@ -32,16 +32,21 @@ def _visible(text: str) -> str:
 
 
 def _api_key(key: SecretStr) -> SecretStr:
-    if not _API_KEY.fullmatch(key.get_secret_value()):
+    if not API_KEY.fullmatch(key.get_secret_value()):
         raise PydanticCustomError("invalid_api_key", "Invalid OpenAI API key format")
     return key
+
+
+def _whole(number: Any) -> Any:
+    """JSON has one kind of number: 5.0 is as whole as 5."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _type_from_role(message: Any) -> Any:
     """OpenAI's `role` is accepted for `type`."""
     if isinstance(message, dict) and "role" in message and "type" not in message:
         rest = {name: value for name, value in message.items() if name != "role"}
-        return {"type": _OPENAI_ROLES.get(str(message["role"]), message["role"]), **rest}
+        return {"type": OPENAI_ROLES.get(str(message["role"]), message["role"]), **rest}
     return message
 
 
@@ -73,10 +78,10 @@ class Parameters(_Strict):
     """What is passed on to the provider beside model and messages; nothing else is."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=_MOST_TOKENS)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=_MOST_TOKENS), BeforeValidator(_whole)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     stop: str | Annotated[list[str], Field(min_length=1, max_length=4)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     tools: list[dict[str, JsonValue]] | None = None

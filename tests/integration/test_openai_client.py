@@ -54,6 +54,17 @@ async def test_tool_calls_come_back_whole(client: OpenAIClient) -> None:
     assert completion.finish_reason == "tool_calls"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [{}, {"id": 5}, {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{badly"}}],
+    ids=["empty", "no name", "written badly"],
+)
+async def test_earlier_tool_calls_go_out_as_they_came(client: OpenAIClient, call: dict[str, object]) -> None:
+    said = {"type": "ai", "tool_calls": [call]}
+    completion = await client.complete(make_job(messages=[said], user_prompt="go on"), 1)
+    assert completion.message["content"] == "echo: go on"
+
+
 async def test_each_caller_is_asked_for_with_its_own_key(
     client: OpenAIClient, provider: ScriptedProvider
 ) -> None:

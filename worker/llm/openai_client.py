@@ -189,6 +189,10 @@ def _langchain_message(message: Message) -> BaseMessage:
         return HumanMessage(message.content)
     if message.type == "system" and isinstance(message.content, str) and message.name is None:
         return SystemMessage(message.content)
+    if message.tool_calls:
+        # As they came: LangChain raises over arguments that a model wrote badly.
+        content: Any = message.content or ""
+        return AIMessage(content, name=message.name, additional_kwargs={"tool_calls": message.tool_calls})
     openai_shape = {"role": _ROLES[message.type], **message.model_dump(exclude={"type"}, exclude_none=True)}
     openai_shape.setdefault("content", "")
     return convert_to_messages([openai_shape])[0]

@@ -31,10 +31,21 @@ def test_prefer_and_wait(prefer: str | None, wait: str | None, expected: Prefere
     assert read_preferences(prefer, wait, LIMITS) == expected
 
 
-@pytest.mark.parametrize("wait", ["soon", "-1", "nan", ""])
+@pytest.mark.parametrize("wait", ["soon", "-1", "nan", "inf", ""])
 def test_a_wait_that_is_no_time_is_refused(wait: str) -> None:
     with pytest.raises(InvalidRequest, match="allowed: 0 to 300"):
         read_preferences(None, wait, LIMITS)
+
+
+def test_a_key_in_the_wrong_header_is_not_repeated() -> None:
+    key = "sk-CANARY-0123456789"
+    with pytest.raises(InvalidRequest) as wait:
+        read_preferences(f"wait={key}", None, LIMITS)
+    with pytest.raises(InvalidRequest) as name:
+        read_idempotency_key(key, None)
+    told = wait.value.error.model_dump_json() + name.value.error.model_dump_json()
+    assert "canary" not in told.lower()
+    assert told.count("sk-...") == 2
 
 
 @pytest.mark.parametrize("header", [str(ID), f'"{ID}"', f" {ID} ", str(ID).upper()])

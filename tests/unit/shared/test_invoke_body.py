@@ -412,3 +412,8 @@ def test_a_body_and_its_job_do_not_show_the_key() -> None:
     assert job.api_key is not None
     assert job.api_key.get_secret_value() == CANARY
     assert "canary" not in f"{body} {body!r} {body.model_dump_json()} {body.model_dump()} {job} {job!r}"
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "seed"])
+def test_a_whole_number_may_be_written_with_a_point(field: str) -> None:
+    assert getattr(parse(user_prompt="x", **{field: 5.0}), field) == 5

@@ -1,0 +1,120 @@
+"""The shapes of the answers, for `/openapi.json`: nothing is validated with them at run time."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.domain.errors import JobError
+from shared.domain.result import Usage
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Completion(_Answer):
+    """What the model said."""
+
+    response: str
+    confidence: float | None
+    message: dict[str, Any]
+    finish_reason: str | None
+
+
+class Performance(_Answer):
+    """Where the time went."""
+
+    request_latency_ms: float
+    llm_latency_ms: float
+    queue_ms: float
+    cache_hit: bool
+    retry_count: int
+    attempts: int
+    rate_limited: bool
+
+
+class _Ended(_Answer):
+    performance: Performance
+    model: str
+    cached: bool
+    cost_usd: float | None
+    possible_duplicate_charge: bool
+    metadata: dict[str, str] | None
+
+
+class SucceededAnswer(_Ended):
+    """200 of a job."""
+
+    success: Literal[True]
+    request_id: str
+    status: Literal["succeeded"]
+    data: Completion
+    usage: Usage | None
+    timestamp: datetime
+    error: None
+
+
+class AcceptedAnswer(_Answer):
+    """202 of a job."""
+
+    success: Literal[True]
+    request_id: str
+    status: Literal["queued", "running"]
+    status_url: str
+    expires_at: datetime
+
+
+class ErrorObject(JobError):
+    """The `error` of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trace_id: str
+
+
+class ErrorAnswer(_Answer):
+    """A request that was refused."""
+
+    success: Literal[False]
+    request_id: str | None
+    error: ErrorObject
+    timestamp: datetime
+
+
+class FailedAnswer(_Ended, ErrorAnswer):
+    """A job that ended without an answer."""
+
+    status: Literal["failed", "expired"]
+    data: None
+    usage: None
+
+
+class HealthAnswer(_Answer):
+    """`GET /health`."""
+
+    status: Literal["healthy", "degraded"]
+    service: str
+    version: str
+    mode: str
+    durable: bool
+    dependencies: dict[str, str]
+
+
+class ProbeAnswer(_Answer):
+    """`GET /health/live` and `/health/ready`."""
+
+    status: Literal["alive", "ready", "unavailable"]
+
+
+class StatsAnswer(_Answer):
+    """`GET /stats`."""
+
+    since: datetime
+    requests: dict[str, int]
+    cache: dict[str, int]
+    tokens: dict[str, int]
+    latency_ms_mean: float | None
+    retries: int
+    errors: dict[str, int]
+    waiting: int

@@ -1,0 +1,190 @@
+"""What `/openapi.json` says of bodies, headers and answers, which the routes read and write themselves."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.answer_schemas import (
+    AcceptedAnswer,
+    ErrorAnswer,
+    FailedAnswer,
+    HealthAnswer,
+    ProbeAnswer,
+    StatsAnswer,
+    SucceededAnswer,
+)
+from gateway.error_responses import STATUS_OF_CODE
+from shared.domain.invoke_body import API_KEY, OPENAI_ROLES, InvokeBody, Message
+
+Json = dict[str, Any]
+Responses = dict[int | str, Json]
+
+_VISIBLE = r"[^\p{Z}\p{C}]"
+_RETRY_AFTER = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+_REPLAYED = {"Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}}
+_PREFERENCE_APPLIED = {"Preference-Applied": {"schema": {"type": "string"}}}
+_HEADERS: dict[int, Json] = {
+    409: {"x-should-retry": {"schema": {"type": "string", "enum": ["false"]}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+_REASONS = {
+    400: "Invalid; `error.field` and `error.details` say what is allowed",
+    401: "The provider refused the key",
+    404: "Unknown",
+    405: "The path exists, not with this method",
+    409: "The request id belongs to another request, or the job's deadline has passed",
+    413: "The body is larger than `LLM_MAX_BODY_BYTES`",
+    429: "The provider's limit is used up; try again after `Retry-After`",
+    500: "A fault of the service; `error.trace_id` finds it in the log",
+    503: "Not accepted, or the provider is away; try again after `Retry-After`",
+}
+_ANY_ROUTE = (405, 413, 500)
+
+
+def _refusals(statuses: tuple[int, ...], model: Any = ErrorAnswer) -> Responses:
+    return {
+        status: {"model": model, "description": _REASONS[status], "headers": _HEADERS.get(status, {})}
+        for status in sorted({*statuses, *_ANY_ROUTE})
+    }
+
+
+def _report(model: type[BaseModel], description: str) -> Responses:
+    answer = {"model": model, "description": description}
+    return {**_refusals(()), 200: answer}
+
+
+_JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404})
+JOB_ANSWERS: Responses = {
+    **_refusals(_JOB_STATUSES, ErrorAnswer | FailedAnswer),
+    200: {
+        "model": SucceededAnswer,
+        "description": "The result",
+        "headers": {**_REPLAYED, **_PREFERENCE_APPLIED},
+    },
+    202: {
+        "model": AcceptedAnswer,
+        "description": "Accepted, still running; `Location` says where the result will be",
+        "headers": {
+            "Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}},
+            **_RETRY_AFTER,
+            **_PREFERENCE_APPLIED,
+        },
+    },
+}
+RESULT_ANSWERS: Responses = {
+    **JOB_ANSWERS,
+    **_refusals((404,)),
+    # FastAPI would add its stock 422 to a route with a path parameter; no such answer exists.
+    "4XX": {"model": ErrorAnswer | FailedAnswer, "description": "Every refusal has this body"},
+}
+HEALTH_ANSWERS: Responses = {
+    **_report(HealthAnswer, "Jobs are accepted"),
+    503: {"model": HealthAnswer, "description": "No job would be accepted"},
+}
+LIVE_ANSWERS: Responses = _report(ProbeAnswer, "The process answers")
+READY_ANSWERS: Responses = {
+    **_report(ProbeAnswer, "Jobs are accepted"),
+    503: {"model": ProbeAnswer, "description": "No job would be accepted"},
+}
+STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
+
+
+def _parameter(name: str, place: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": place, "required": False, "schema": schema, "description": description}
+
+
+_PREFER = _parameter(
+    "Prefer", "header", {"type": "string"}, "RFC 7240: `wait=n`, `respond-async`, `handling=strict`"
+)
+_WAIT = _parameter(
+    "wait", "query", {"type": "number", "minimum": 0}, "Seconds to wait for the result; wins over `Prefer`"
+)
+_IDEMPOTENCY_KEY = _parameter(
+    "Idempotency-Key",
+    "header",
+    {"type": "string", "format": "uuid"},
+    "The request id, if the body carries none; another one than the body's is 400",
+)
+
+
+def _text(pattern: str) -> Json:
+    return {"type": "string", "pattern": pattern}
+
+
+def _optional(schema: Json) -> Json:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _message_schemas() -> list[Json]:
+    """The kinds of a message, named by `type` or, as OpenAI does it, by `role`."""
+    openai_roles = {name: role for role, name in OPENAI_ROLES.items()}
+    schemas = []
+    for key, own in (("type", {}), ("role", openai_roles)):
+        ai, tool, system, human = (own.get(name, name) for name in ("ai", "tool", "system", "human"))
+        schemas += [
+            _message_schema(key, [system, human, ai], "content"),
+            _message_schema(key, [tool], "content", "tool_call_id"),
+            _message_schema(key, [ai], "tool_calls"),
+        ]
+    return schemas
+
+
+def _message_schema(key: str, kinds: list[str], *needed: str) -> Json:
+    schema = Message.model_json_schema()
+    properties: Json = {
+        name: _without_definitions(field) for name, field in schema["properties"].items() if name != "type"
+    }
+    for name in needed:
+        properties[name] = {"anyOf": [kind for kind in properties[name]["anyOf"] if kind != {"type": "null"}]}
+    if "tool_calls" in needed:
+        properties["tool_calls"]["anyOf"][0]["minItems"] = 1
+    properties[key] = {"type": "string", "enum": kinds}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [key, *needed],
+        "additionalProperties": False,
+    }
+
+
+def _without_definitions(node: Any) -> Any:
+    """A document inside a document cannot refer to its own root; the only references left are any JSON."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return {}
+        return {name: _without_definitions(value) for name, value in node.items() if name != "$defs"}
+    return [_without_definitions(value) for value in node] if isinstance(node, list) else node
+
+
+def _body_schema() -> Json:
+    """pydantic's schema of the body, and what its validators ask for beyond it."""
+    schema: Json = _without_definitions(InvokeBody.model_json_schema())
+    messages = {"type": "array", "minItems": 1, "items": {"anyOf": _message_schemas()}}
+    schema["properties"] |= {
+        "user_prompt": _optional(_text(_VISIBLE)),
+        "system_prompt": _optional(_text(_VISIBLE)),
+        "messages": _optional(messages),
+        "openai_api_key": _optional(_text(f"^{API_KEY.pattern}$") | {"format": "password"}),
+    }
+    schema["anyOf"] = [
+        {"required": ["user_prompt"], "properties": {"user_prompt": _text(_VISIBLE)}},
+        {"required": ["messages"], "properties": {"messages": messages}},
+    ]
+    return schema
+
+
+_BODY: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": _body_schema(),
+                "example": {"user_prompt": "What is the capital of France?"},
+            }
+        },
+    }
+}
+INVOKE_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _WAIT, _IDEMPOTENCY_KEY]}
+SUBMIT_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _IDEMPOTENCY_KEY]}
+RESULT_REQUEST: Json = {"parameters": [_PREFER, _WAIT]}

@@ -1,0 +1,134 @@
+"""Whatever stands on the topic: the worker lives, every partition goes on, what is bad is kept as it came."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from hypothesis import strategies as st
+
+from tests.e2e.conftest import cluster_settings
+from tests.fuzz.generation import cases
+from tests.fuzz.json_texts import MARK
+from tests.fuzz.records import Sent, records, valid_value
+from tests.fuzz.report import Findings, counted
+from tests.fuzz.topics import Origin, Topics, connect_topics
+from tests.fuzz.written import search_written
+from tests.support.processes import Child
+from tests.support.provider_process import ScriptedProvider
+from tests.support.server import AnyKafka, AnyRedis
+from tests.support.service_processes import gateway, worker
+
+_BATCH = 400
+_ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    """A worker, and a gateway to read its answers from."""
+
+    settings: dict[str, str]
+    worker: Child
+    url: str
+    folder: Path
+
+
+@contextmanager
+def fuzzed_worker(
+    kafka: AnyKafka, redis: AnyRedis, provider: ScriptedProvider, folder: Path
+) -> Iterator[Fuzzed]:
+    settings = cluster_settings(kafka, redis, provider)
+    with gateway(folder, **settings) as service, worker(folder, **settings) as running:
+        yield Fuzzed(settings, running, service.url, folder)
+
+
+def fuzz_records(fuzzed: Fuzzed, count: int, seed: int) -> Findings:
+    findings = Findings("topic records")
+    wanted = counted(cases(st.tuples(st.integers(0, 3), records()), count, seed), findings)
+    asyncio.run(_fuzz(fuzzed, wanted, findings))
+    search_written(fuzzed.folder, findings)
+    return findings
+
+
+async def _fuzz(fuzzed: Fuzzed, wanted: Iterator[tuple[int, Sent]], findings: Findings) -> None:
+    async with connect_topics(fuzzed.settings) as topics, httpx.AsyncClient(base_url=fuzzed.url) as http:
+        while batch := list(islice(wanted, _BATCH)):
+            sent, sentinels = await _send(topics, batch)
+            for request_id in sentinels:
+                await _expect_answer(http, request_id, findings)
+            if not await topics.wait_until_committed(_ANSWER_SECONDS):
+                findings.add("offsets are not committed", f"after {findings.cases} records")
+                return
+            if not fuzzed.worker.is_alive():
+                findings.add("the worker died", fuzzed.worker.log()[-2000:])
+                return
+            _judge(sent, await topics.read_new(), topics, findings)
+
+
+async def _send(topics: Topics, batch: Sequence[tuple[int, Sent]]) -> tuple[dict[Origin, Sent], list[str]]:
+    """The batch over all partitions, and a good job behind it on each."""
+    sent: dict[Origin, Sent] = {}
+    sentinels = []
+    for partition in await topics.partitions():
+        sentinels.append(str(uuid4()))
+        last = Sent(None, valid_value(sentinels[-1]), (), None, "valid")
+        mine = [record for number, record in batch if number == partition]
+        sent |= await topics.send([*mine, last], partition)
+    return sent, sentinels
+
+
+async def _expect_answer(http: httpx.AsyncClient, request_id: str, findings: Findings) -> None:
+    """Before a worker has the record nobody knows its id."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while True:
+                response = await http.get(f"/result/{request_id}", params={"wait": "5"}, timeout=30)
+                if response.status_code == 200:
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        findings.add("a partition stands still", f"{request_id}: {response.status_code} {response.text}")
+
+
+def _judge(sent: dict[Origin, Sent], came_out: list[Any], topics: Topics, findings: Findings) -> None:
+    dead: dict[Origin, Any] = {}
+    for record in came_out:
+        if record.topic == topics.error_topic:
+            if MARK.encode() in record.value:
+                findings.add("an error fact holds a key", repr(record.value))
+            continue
+        origin = _origin(record)
+        dead[origin] = record
+        if origin not in sent:
+            findings.add("a dead letter of nothing", repr(record)[:900])
+    for origin, record in sent.items():
+        for fault in _faults(record, dead.get(origin)):
+            findings.add(fault, f"{origin} {record!r:.900}\n{dead.get(origin)!r:.900}")
+
+
+def _origin(record: Any) -> Origin:
+    """The last of each name: the record may have brought headers of that name itself."""
+    told = dict(record.headers)
+    return int(told["dlq_partition"]), int(told["dlq_offset"])
+
+
+def _faults(sent: Sent, dead: Any) -> list[str]:
+    if dead is None:
+        return ["a bad record is not on the dead letter topic"] if sent.kind == "bad" else []
+    found = []
+    if sent.kind == "valid":
+        found.append("a valid record is on the dead letter topic")
+    if (dead.key, dead.value) != (sent.key, sent.value):
+        found.append("a dead letter has another key or value")
+    if tuple(dead.headers[: len(sent.headers)]) != sent.headers:
+        found.append("a dead letter has other headers")
+    if any(MARK.encode() in value for _, value in dead.headers[len(sent.headers) :]):
+        found.append("the reason of a dead letter holds a key")
+    if dict(dead.headers)["dlq_reason"] == b"INTERNAL_ERROR":
+        found.append("a record crashed its handler")
+    return found

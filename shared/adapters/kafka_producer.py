@@ -3,25 +3,56 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import OutOfOrderSequenceNumber
+from loguru import logger
 
 from shared.adapters.kafka_topics import MAX_RECORD_BYTES
 
 _STOP_SECONDS = 5.0
 
 
+class RenewedProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is untyped
+    """An idempotent producer that takes a new id when a broker finds a gap in its sequence.
+
+    A record that a broker refused for good, or lost after its acknowledgement, leaves such a gap, and
+    aiokafka goes on counting: every later record of that partition would be refused until a restart.
+    """
+
+    async def send(self, *record: Any, **options: Any) -> "asyncio.Future[Any]":
+        acknowledged: asyncio.Future[Any] = await super().send(*record, **options)
+        acknowledged.add_done_callback(self._renew_after_gap)
+        return acknowledged
+
+    async def send_and_wait(self, *record: Any, **options: Any) -> Any:
+        try:
+            return await super().send_and_wait(*record, **options)
+        except OutOfOrderSequenceNumber:  # it was not appended, and the id is a new one by now
+            return await super().send_and_wait(*record, **options)
+
+    def _renew_after_gap(self, acknowledged: "asyncio.Future[Any]") -> None:
+        if acknowledged.cancelled() or not isinstance(acknowledged.exception(), OutOfOrderSequenceNumber):
+            return
+        # Begin anew, in place, because the sender holds it too, and asks for an id before its next batch.
+        # What is on its way keeps the old id. Nothing public does this.
+        self._txn_manager.__init__(None, self._txn_manager.transaction_timeout_ms)
+        logger.warning("producer_id_renewed")
+
+
 @asynccontextmanager
 async def connect_kafka_producer(bootstrap_servers: str, client_id: str) -> AsyncIterator[AIOKafkaProducer]:
     """An idempotent producer that counts a record as sent when every replica in sync has it."""
-    producer = AIOKafkaProducer(
+    producer = RenewedProducer(
         bootstrap_servers=bootstrap_servers,
         client_id=client_id,
         acks="all",
         enable_idempotence=True,
         linger_ms=0,  # 5 made a lone send take 6 ms instead of 0.3
         max_request_size=MAX_RECORD_BYTES,
-        # Below the time that a caller waits for the acknowledgement: a refused job has left the buffer too.
+        # Of one try, below the time that a caller waits for the acknowledgement. An idempotent producer tries
+        # on for ever: a job that was refused meanwhile may still arrive, as one whose answer got lost may.
         request_timeout_ms=8_000,
     )
     await producer.start()

@@ -2,33 +2,38 @@
 
 import argparse
 import asyncio
+import logging
+import secrets
 import shlex
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from tests.chaos.campaign import run_campaign
 from tests.chaos.deployment import ROOT, Surroundings
+from tests.chaos.detour_kafka import find_detour_kafka
+from tests.chaos.kafka_plans import KafkaPlan
 from tests.chaos.outcome import Outcome, judge
-from tests.chaos.plans import LONG, SHORT
+from tests.chaos.plans import LONG, SEEDED, SHORT, seeded
 from tests.chaos.redis_faults import RedisPlan
 from tests.chaos.report import markdown, write_results
 from tests.chaos.scene import Plan
 from tests.support.availability import Unavailable
-from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.provider_process import ScriptedProvider
 from tests.support.redis_process import RedisBinary, RedisServer
 from tests.support.redis_servers import any_binary
-from tests.support.server import AnyRedis
+from tests.support.server import AnyKafka, AnyRedis
 
 _RESULTS = ROOT / ".cache" / "chaos"
 
 
 def main() -> int:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it would tell of every fault a hundred times
     words = _words()
     plans = _plans(words)
     command = shlex.join(["python", "-m", "tests.chaos", *sys.argv[1:]])
     try:
-        kafka, binary = find_apache_kafka(), any_binary()
+        kafka, binary = find_detour_kafka(), any_binary()
     except Unavailable as reason:
         print(f"cannot run here: {reason}")
         return 2
@@ -37,9 +42,9 @@ def main() -> int:
     outcomes: list[Outcome] = []
     with kafka, ScriptedProvider() as provider:
         for name, plan in plans.items():
-            print(f"\n{plan.fault}: {plan.jobs} jobs, {plan.a_second:g}/s", flush=True)
-            with _redis(plan, binary) as redis:
-                surroundings = Surroundings(kafka, redis, provider)
+            _say(f"\n{plan.fault}: {plan.jobs} jobs, {plan.a_second:g}/s" + _seed(plan))
+            with _kafka_of(plan, kafka) as own_kafka, _redis_of(plan, binary) as redis:
+                surroundings = Surroundings(own_kafka, redis, provider)
                 evidence = asyncio.run(run_campaign(plan, surroundings, _RESULTS / name, _say))
             outcomes.append(judge(evidence))
             write_results(_RESULTS, outcomes, brokers, command)
@@ -47,11 +52,23 @@ def main() -> int:
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
 
+def _kafka_of(plan: Plan, shared: AnyKafka) -> AbstractContextManager[AnyKafka]:
+    """A cluster of its own, if the plan does to it what nobody else should have to live with."""
+    return plan.kafka() if isinstance(plan, KafkaPlan) else nullcontext(shared)
+
+
+def _redis_of(plan: Plan, binary: RedisBinary) -> AnyRedis:
+    return plan.redis(binary) if isinstance(plan, RedisPlan) else RedisServer(binary)
+
+
 def _words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--short", action="store_true", help="about a minute a campaign, for CI")
     parser.add_argument("--jobs", type=int, help="jobs a campaign")
     parser.add_argument("--only", default=",".join(LONG), help=f"comma separated; default: {','.join(LONG)}")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of mixed and flood")
+    parser.add_argument("--a-second", type=float, help="jobs offered a second")
+    parser.add_argument("--latency-ms", help="of the provider, for example 1-20")
     words = parser.parse_args()
     if unknown := set(words.only.split(",")) - set(LONG):
         parser.error(f"--only: unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(LONG)}")
@@ -61,11 +78,27 @@ def _words() -> argparse.Namespace:
 def _plans(words: argparse.Namespace) -> dict[str, Plan]:
     known = SHORT if words.short else LONG
     plans = {name: known[name] for name in words.only.split(",")}
-    return {name: replace(plan, jobs=words.jobs or plan.jobs) for name, plan in plans.items()}
+    plans |= {name: seeded(plan, words.seed) for name, plan in plans.items() if name in SEEDED}
+    return {name: _changed(plan, words) for name, plan in plans.items()}
 
 
-def _redis(plan: Plan, binary: RedisBinary) -> AnyRedis:
-    return plan.redis(binary) if isinstance(plan, RedisPlan) else RedisServer(binary)
+def _changed(plan: Plan, words: argparse.Namespace) -> Plan:
+    """With fewer calls at once than planned, half of them must do."""
+    low, high = map(int, words.latency_ms.split("-")) if words.latency_ms else plan.latency_ms
+    a_second = words.a_second or plan.a_second
+    at_once = a_second * (low + high) / 2000
+    in_flight = plan.in_flight if at_once > plan.in_flight else int(at_once / 2)
+    return replace(
+        plan,
+        jobs=words.jobs or plan.jobs,
+        a_second=a_second,
+        latency_ms=(low, high),
+        in_flight=min(plan.in_flight, in_flight),
+    )
+
+
+def _seed(plan: Plan) -> str:
+    return f", seed {plan.seed}" if plan.schedule else ""
 
 
 def _say(text: str) -> None:

@@ -136,7 +136,8 @@ def test_kafka_away_is_503_and_the_id_is_free_again(
         assert httpx.get(f"{service.url}/health/live").status_code == 200
         # And when it is back, the same request is answered
         own_kafka.start()
-        until(lambda: httpx.post(f"{service.url}/invoke", json=body, timeout=60).status_code == 200, 60)
+        with httpx.Client(headers={"Prefer": "wait=1"}, timeout=60) as http:
+            until(lambda: http.post(f"{service.url}/invoke", json=body).status_code == 200, 60)
 
 
 def test_one_process_goes_on_in_memory_when_redis_dies(provider: ScriptedProvider, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run dead-letters test check format e2e chaos bench docs figures lock clean
+.PHONY: help setup run dead-letters test check format e2e chaos fuzz bench docs figures lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,8 +36,11 @@ e2e: $(VENV)/.dev ## only the tests that start the real processes
 dead-letters: $(VENV)/.app ## list, show or redrive dead letters (ARGS="list --since 2h")
 	@$(BIN)/python -m worker.dead_letters $(or $(ARGS),list)
 
-chaos: $(VENV)/.dev ## kill workers under load and count what was lost (minutes; ARGS=--short)
+chaos: $(VENV)/.dev ## break it under load and count what was lost (an hour; ARGS="--short --only kill,mixed")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: $(VENV)/.dev ## throw anything at HTTP and at the topic (minutes; ARGS="--cases 5000")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.dev ## requests a second, CPU a request, calls in flight (minutes; ARGS=--short)
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -110,6 +110,7 @@ async def _connect_llm(settings: OneProcessSettings) -> AsyncIterator[LLMClient]
                 None,
                 connect_timeout_seconds=settings.worker_connect_timeout_seconds,
                 read_timeout_seconds=settings.worker_read_timeout_seconds,
+                max_answer_bytes=settings.worker_max_answer_bytes,
             ) as local,
         ):
             yield RoutingClient({LOCAL_MODEL: local}, provider)

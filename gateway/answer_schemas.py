@@ -62,6 +62,7 @@ class AcceptedAnswer(_Answer):
     request_id: str
     status: Literal["queued", "running"]
     status_url: str
+    cancel_url: str
     expires_at: datetime
 
 
@@ -85,7 +86,7 @@ class ErrorAnswer(_Answer):
 class FailedAnswer(_Ended, ErrorAnswer):
     """A job that ended without an answer."""
 
-    status: Literal["failed", "expired"]
+    status: Literal["failed", "expired", "cancelled"]
     data: None
     usage: None
 
@@ -107,6 +108,16 @@ class ProbeAnswer(_Answer):
     status: Literal["alive", "ready", "unavailable"]
 
 
+class Totals(_Answer):
+    """Sums over all stored results of the whole service."""
+
+    jobs: dict[str, int]
+    provider_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    possible_duplicate_charges: int
+
+
 class StatsAnswer(_Answer):
     """`GET /stats`."""
 
@@ -118,3 +129,4 @@ class StatsAnswer(_Answer):
     retries: int
     errors: dict[str, int]
     waiting: int
+    totals: Totals

@@ -68,9 +68,9 @@ def error_body(
     return {
         "success": False,
         "request_id": request_id,
+        "timestamp": rfc3339_now(),
         **(extra or {}),
         "error": {**error.model_dump(mode="json"), "trace_id": trace_id},
-        "timestamp": rfc3339_now(),
     }
 
 

@@ -1,7 +1,9 @@
 """The gateway wired: settings to adapters to service to routes."""
 
 import logging
+import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -29,6 +31,7 @@ from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
+from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
 
 _GRACEFUL_SECONDS = 30
@@ -125,7 +128,10 @@ def _handle_errors(app: FastAPI) -> None:
     async def http(request: Request, fault: HTTPException) -> Response:
         is_unknown = fault.status_code == 404  # noqa: PLR2004
         code = ErrorCode.NOT_FOUND if is_unknown else ErrorCode.METHOD_NOT_ALLOWED
-        return _refuse(request, job_error(code, f"{request.method} {request.url.path}: {fault.detail}"), None)
+        told = f"{request.method} {short_echo(request.url.path)}: {fault.detail}"
+        response = _refuse(request, job_error(code, told), None)
+        response.headers.update(fault.headers or {})
+        return response
 
     @app.exception_handler(RequestValidationError)
     async def stock(request: Request, _: RequestValidationError) -> Response:
@@ -170,6 +176,8 @@ def serve(settings: GatewaySettings, app: FastAPI) -> None:
         log_level="critical",
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
+    # Uvicorn raises the signal again when it has shut down; who left in peace exits with 0.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     GatewayServer(config, app).run(sockets=[_bind(settings.llm_host, settings.llm_port)])
 
 

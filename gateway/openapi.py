@@ -32,6 +32,7 @@ _REASONS = {
     400: "Invalid; `error.field` and `error.details` say what is allowed",
     401: "The provider refused the key",
     404: "Unknown",
+    410: "Deleted",
     405: "The path exists, not with this method",
     409: "The request id belongs to another request, or the job's deadline has passed",
     413: "The body is larger than `LLM_MAX_BODY_BYTES`",
@@ -54,7 +55,7 @@ def _report(model: type[BaseModel], description: str) -> Responses:
     return {**_refusals(()), 200: answer}
 
 
-_JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404})
+_JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404, 410})
 JOB_ANSWERS: Responses = {
     **_refusals(_JOB_STATUSES, ErrorAnswer | FailedAnswer),
     200: {
@@ -72,11 +73,28 @@ JOB_ANSWERS: Responses = {
         },
     },
 }
+# FastAPI would add its stock 422 to a route with a path parameter; no such answer exists.
+_NO_STOCK_422: Responses = {"4XX": {"model": ErrorAnswer, "description": "Every refusal has this body"}}
 RESULT_ANSWERS: Responses = {
-    **JOB_ANSWERS,
-    **_refusals((404,)),
-    # FastAPI would add its stock 422 to a route with a path parameter; no such answer exists.
-    "4XX": {"model": ErrorAnswer | FailedAnswer, "description": "Every refusal has this body"},
+    **_refusals((400, 404, 410, 503)),
+    200: {
+        "model": SucceededAnswer | FailedAnswer,
+        "description": "How the job ended",
+        "headers": {**_REPLAYED, **_PREFERENCE_APPLIED},
+    },
+    202: JOB_ANSWERS[202],
+    **_NO_STOCK_422,
+}
+CANCEL_ANSWERS: Responses = {
+    **_refusals((404, 409, 410, 503)),
+    200: {"model": FailedAnswer, "description": "It is cancelled"},
+    202: {**JOB_ANSWERS[202], "description": "Whoever runs it is told"},
+    **_NO_STOCK_422,
+}
+DELETE_ANSWERS: Responses = {
+    **_refusals((404, 409, 503)),
+    204: {"description": "Erased; the id stays taken"},
+    **_NO_STOCK_422,
 }
 HEALTH_ANSWERS: Responses = {
     **_report(HealthAnswer, "Jobs are accepted"),

@@ -20,7 +20,7 @@ from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, InvokeBody, Paramet
 from shared.domain.job import DEFAULT_OWNER, Job, JobId, ModelDefaults, job_from_body
 from shared.domain.result import Failed, Succeeded
 from shared.domain.timestamps import rfc3339
-from shared.domain.validation import parse_body
+from shared.domain.validation import parse_body, short_echo
 from shared.ports import Run
 
 SCHEMA = 1
@@ -149,7 +149,7 @@ def _check_schema(value: bytes | None) -> None:
         raise InvalidRequest(
             job_error(
                 ErrorCode.UNSUPPORTED_SCHEMA,
-                f"schema: {str(schema)[:20]} is not supported; allowed: {SCHEMA}",
+                f"schema: {short_echo(str(schema))[:20]} is not supported; allowed: {SCHEMA}",
                 field="schema",
                 details={"allowed": [SCHEMA]},
             )
@@ -176,7 +176,10 @@ def _instant(text: str | None) -> datetime | None:
 
 def _created_at(told: str | None, timestamp_ms: int) -> datetime:
     """The header's, but not after the record's own time, which may be missing (-1)."""
-    recorded = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if timestamp_ms > 0 else datetime.now(UTC)
+    now = datetime.now(UTC)
+    # A producer can write any time; one that is no date, or lies ahead, is as good as now.
+    is_past = 0 < timestamp_ms < now.timestamp() * 1000
+    recorded = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if is_past else now
     return min(_instant(told) or recorded, recorded)
 
 

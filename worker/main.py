@@ -47,6 +47,7 @@ async def connect_llm(settings: WorkerSettings) -> AsyncIterator[LLMClient]:
         key,
         connect_timeout_seconds=settings.worker_connect_timeout_seconds,
         read_timeout_seconds=settings.worker_read_timeout_seconds,
+        max_answer_bytes=settings.worker_max_answer_bytes,
     ) as client:
         yield client
 
@@ -116,7 +117,7 @@ async def _consume(
     settings: WorkerSettings, dispatcher: Dispatcher, handler: RecordHandler, stop: asyncio.Event
 ) -> None:
     broker = KafkaBroker(
-        settings.kafka_bootstrap_servers,
+        settings.kafka_bootstrap_servers.split(","),  # FastStream takes a string for one server
         client_id=settings.llm_app_name,
         apply_types=False,  # the handler takes the raw record: nothing to inject
         logger=None,

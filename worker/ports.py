@@ -127,8 +127,32 @@ class ConditionKeeper(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class CallHistory:
+    """The provider calls of one run, up to date also when the run is cut off."""
+
+    first_attempt: int
+    """The number of the first call, over all runs of the job, from 1."""
+    calls: int = 0
+    rate_limited: bool = False
+    unknown_outcomes: int = 0
+
+    @property
+    def may_have_charged_twice(self) -> bool:
+        """One unknown outcome is one possible charge; it is a duplicate only if the call was repeated."""
+        return self.unknown_outcomes > 0 and self.calls > 1
+
+
+class PatientLLMClient(Protocol):
+    """One question to a model, asked again while that can help."""
+
+    async def complete(self, job: Job, history: CallHistory) -> Completion:
+        """The answer, or the last `LLMError`; every call is noted in `history`."""
+        ...
+
+
 class LLMClient(Protocol):
-    """One question to a model."""
+    """One question to a model, asked once."""
 
     async def complete(self, job: Job, attempt: int) -> Completion:
         """The answer, or an `LLMError`. `attempt` counts the provider calls of the job, from 1."""

@@ -9,7 +9,7 @@ from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Begun
-from worker.ports import Completion, LLMError, RateLimited
+from worker.ports import CallHistory, Completion, LLMError, RateLimited
 
 
 class RunReport:
@@ -50,13 +50,25 @@ class RunReport:
             possible_duplicate_charge=fault.possible_duplicate_charge if fault else False,
         )
 
-    def expired(self, when: str, calls: int = 0) -> Failed:
+    def expired(self, when: str, history: CallHistory | None = None) -> Failed:
         error = job_error(ErrorCode.DEADLINE_EXCEEDED, f"The deadline of the job passed {when}")
-        return self._failed(error, "expired", calls=calls)
+        return self._cut_off(error, "expired", history)
 
-    def cancelled(self, when: str, calls: int = 0) -> Failed:
+    def cancelled(self, when: str, history: CallHistory | None = None) -> Failed:
         error = job_error(ErrorCode.JOB_CANCELLED, f"The job was cancelled {when}")
-        return self._failed(error, "cancelled", calls=calls)
+        return self._cut_off(error, "cancelled", history)
+
+    def _cut_off(
+        self, error: JobError, status: Literal["expired", "cancelled"], history: CallHistory | None
+    ) -> Failed:
+        history = history or CallHistory(self.first_attempt)
+        return self._failed(
+            error,
+            status,
+            calls=history.calls,
+            rate_limited=history.rate_limited,
+            possible_duplicate_charge=history.may_have_charged_twice,
+        )
 
     def _failed(
         self,
@@ -68,6 +80,7 @@ class RunReport:
         possible_duplicate_charge: bool = False,
     ) -> Failed:
         attempts = self._earlier_calls + calls
+        is_second_call = calls > 0 and self._may_have_been_called
         ended_at = datetime.now(UTC)
         return Failed(
             status=status,
@@ -79,7 +92,7 @@ class RunReport:
             attempts=attempts,
             retry_count=max(0, attempts - 1),
             rate_limited=rate_limited,
-            possible_duplicate_charge=possible_duplicate_charge,
+            possible_duplicate_charge=possible_duplicate_charge or is_second_call,
             metadata=self._job.metadata,
             error=error,
         )

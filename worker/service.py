@@ -23,7 +23,7 @@ from shared.ports import (
     StoreUnavailable,
 )
 from worker.leases import Hold, Leases
-from worker.ports import LLMClient, LLMError, ResultLog
+from worker.ports import CallHistory, LLMError, PatientLLMClient, ResultLog
 from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, provider_error, too_many_runs
 
 _RUNNING_HERE_SECONDS = 0.5
@@ -60,7 +60,7 @@ class JobProcessor:
         self,
         store: JobRuns,
         log: ResultLog,
-        llm: LLMClient,
+        llm: PatientLLMClient,
         events: EventSink,
         leases: Leases,
         *,
@@ -142,12 +142,13 @@ class JobProcessor:
             return report.failed(too_many_runs(begun.interrupted_runs))
         if begun.interrupted_runs and job.on_unknown == "fail":
             return report.failed(UNKNOWN_OUTCOME)
+        history = CallHistory(report.first_attempt)
         try:
             async with hold.until_cancelled(remaining_seconds):
-                return report.succeeded(await self._llm.complete(job, report.first_attempt))
+                return report.succeeded(await self._llm.complete(job, history))
         except TimeoutError:
             end = report.cancelled if hold.is_cancelled else report.expired
-            return end("while it was running", calls=1)
+            return end("while it was running", history)
         except LLMError as fault:
             return report.failed(provider_error(fault), fault)
         except Exception:

@@ -21,6 +21,8 @@ from worker.service import Done, JobProcessor, LookAgain, Poisoned, failure_even
 from worker.settings import WorkerSettings
 
 _BURY_AGAIN_SECONDS = 1.0
+_HEARTBEAT_MS = 500
+"""Also how soon the others hear that a worker leaves; the usual 3 s would keep its jobs waiting."""
 _CLOCK_SKEW_MS = 5_000.0
 """Between a producer, whose time a record carries, and us."""
 
@@ -107,7 +109,7 @@ def subscribe(
         decoder=_raw_record,
         listener=_Rebalances(dispatcher, handler),
         session_timeout_ms=int(settings.worker_session_timeout_seconds * 1000),
-        heartbeat_interval_ms=int(min(3.0, settings.worker_session_timeout_seconds / 4) * 1000),
+        heartbeat_interval_ms=_HEARTBEAT_MS,
         max_poll_interval_ms=int(settings.worker_max_poll_seconds * 1000),
         rebalance_timeout_ms=60_000,  # it defaults to the session timeout
         max_partition_fetch_bytes=262_144,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import app_state
 from gateway.error_responses import error_response
-from gateway.openapi import RESULT_ANSWERS, RESULT_REQUEST
+from gateway.openapi import CANCEL_ANSWERS, DELETE_ANSWERS, RESULT_ANSWERS, RESULT_REQUEST
 from gateway.preferences import read_preferences
 from gateway.routes.answers import accepted, answer
 from gateway.service import Accepted, Answered
@@ -29,7 +29,7 @@ async def result(request: Request, request_id: str) -> Response:
     return _told(request, outcome)
 
 
-@router.post("/result/{request_id}/cancel")
+@router.post("/result/{request_id}/cancel", responses=CANCEL_ANSWERS)
 async def cancel(request: Request, request_id: str) -> Response:
     """Cut a job off: 202 requested, 200 it is cancelled already, 409 it has ended otherwise."""
     job_id = _job_id(request_id)
@@ -41,11 +41,11 @@ async def cancel(request: Request, request_id: str) -> Response:
     return _found(request, outcome)
 
 
-@router.delete("/result/{request_id}")
+@router.delete("/result/{request_id}", status_code=204, responses=DELETE_ANSWERS)
 async def delete(request: Request, request_id: str) -> Response:
     """Erase the result of a finished job; its id stays taken until it would have been forgotten."""
     job_id = _job_id(request_id)
-    request.state.request_id = request_id
+    request.state.request_id = job_id.request_id if job_id is not None else None
     outcome = await app_state(request).service.delete(job_id) if job_id is not None else None
     return _error(request, _UNKNOWN) if outcome is None else Response(status_code=204)
 

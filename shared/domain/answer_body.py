@@ -39,6 +39,7 @@ def failure_extra(
         "data": None,
         "usage": None,
         **_outcome(result, request_latency_ms, is_replay=is_replay),
+        "timestamp": rfc3339(result.completed_at),
     }
 
 
@@ -50,7 +51,6 @@ def topic_body(result: Succeeded | Failed) -> dict[str, Any]:
         "success": False,
         "request_id": result.request_id,
         **failure_extra(result),
-        "timestamp": rfc3339(result.completed_at),
         "error": result.error.model_dump(mode="json"),
     }
 

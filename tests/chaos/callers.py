@@ -2,58 +2,83 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, cycle, islice
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import count, islice
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
+from tests.chaos.direct_producer import DirectProducer, body_to_offer
 from tests.chaos.offered_job import ENDED, Answer, OfferedJob, status_of
 
-_READERS = 8
-_ROUND_SECONDS = 2.0
-_SETTLED_SECONDS = 1.0
+_READERS = 32
+_ROUND_SECONDS = 1.0
+_SHORTEST_PAUSE_SECONDS = 0.2
 _RETRY_SECONDS = 0.5
 _GIVE_UP_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
 
 
 class Callers:
-    """HTTP, spread over the gateways in turn."""
+    """HTTP, spread over the gateways in turn, and records past them."""
 
-    def __init__(self, gateway_urls: Sequence[str], *, retry_refusals: bool = False) -> None:
-        self._urls = gateway_urls
+    def __init__(
+        self,
+        gateway_urls: Sequence[str],
+        *,
+        retry_refusals: bool = False,
+        producer: DirectProducer | None = None,
+    ) -> None:
+        self._urls = [*gateway_urls]
         self._turn = count()
         self._retry_refusals = retry_refusals
+        self._producer = producer
+        self._asking: dict[str, dict[str, OfferedJob]] = defaultdict(dict)
+        self._unread = 0
         # Shorter than the gateway's own, so that a kept connection never ends under a POST.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120))
 
+    def turn_to(self, url: str) -> None:
+        """A gateway more."""
+        self._urls.append(url)
+
+    def turn_from(self, url: str) -> None:
+        """A gateway that will not come back."""
+        self._urls.remove(url)
+
+    def asking(self, url: str) -> list[OfferedJob]:
+        """The jobs that a gateway has been asked for and has not answered."""
+        return [*self._asking[url].values()]
+
     async def offer(self, job: OfferedJob) -> None:
-        """Post it; where refusals are expected, come back with the same id, as a client is told to."""
+        """Post it, or both twins at once."""
         job.offered_at = time.time()
-        for url in self._gateways_in_turn():
-            answer = await self._ask(url, "POST", _path(job), json=_body(job))
-            if answer is not None and answer.status in (200, 202):
-                job.posted = answer
-                job.accepted_at = job.offered_at if job.is_waiting else answer.at
-                return
-            job.refusals.append(f"{answer.status} {answer.body[:200]!r}" if answer else "no connection")
-            if not self._retry_refusals or time.time() - job.offered_at > _GIVE_UP_SECONDS:
-                return
-            await asyncio.sleep(_RETRY_SECONDS)
+        self._unread += 1
+        await asyncio.gather(*(self._offer(job) for _ in range(2 if job.is_twin else 1)))
+        if job.accepted_at is None:
+            self._unread -= 1
 
     async def post(self, job: OfferedJob) -> Answer | None:
         """Once, and nothing noted."""
-        return await self._ask(next(self._gateways_in_turn()), "POST", _path(job), json=_body(job))
+        return await self._post(job, next(self._gateways_in_turn()))
 
-    async def offer_all(self, jobs: Sequence[OfferedJob], a_second: float) -> None:
-        """Open loop: the n-th job is due n / a_second after the first, whatever became of the others."""
+    async def offer_all(
+        self, jobs: Sequence[OfferedJob], a_second: float, most_unread: int | None = None
+    ) -> None:
+        """Open loop: the n-th job is due n / a_second after the first, whatever became of the others.
+
+        Only where a service shall have as much as it takes, `most_unread` results hold the offers back.
+        """
         loop = asyncio.get_running_loop()
         started_at = loop.time()
         async with asyncio.TaskGroup() as group:
             for number, job in enumerate(jobs):
                 await asyncio.sleep(max(0.0, started_at + number / a_second - loop.time()))
+                while most_unread is not None and self._unread >= most_unread:
+                    await asyncio.sleep(_LOOK_SECONDS)
                 group.create_task(self.offer(job))
 
     async def read(self, job: OfferedJob) -> Answer | None:
@@ -65,13 +90,22 @@ class Callers:
         return None
 
     async def read_many(self, jobs: Iterable[OfferedJob]) -> list[tuple[OfferedJob, Answer | None]]:
-        slots = asyncio.Semaphore(_READERS)
+        """In the order in which they were answered."""
+        found: list[tuple[OfferedJob, Answer | None]] = []
 
-        async def read(job: OfferedJob) -> tuple[OfferedJob, Answer | None]:
-            async with slots:
-                return job, await self.read(job)
+        async def read(job: OfferedJob) -> None:
+            found.append((job, await self.read(job)))
 
-        return await asyncio.gather(*map(read, jobs))
+        await _share(jobs, read)
+        return found
+
+    async def read_again(self, jobs: Iterable[OfferedJob]) -> None:
+        """All that have ended, without keeping what is equal."""
+
+        async def read(job: OfferedJob) -> None:
+            job.read_again(await self.read(job))
+
+        await _share(jobs, read)
 
     async def read_until_ended(
         self, jobs: Sequence[OfferedJob], offering: asyncio.Task[None], patience_seconds: float
@@ -80,25 +114,55 @@ class Callers:
         moved_at = time.time()
         while True:
             round_at = time.time()
-            due = [job for job in _running(jobs) if round_at - (job.accepted_at or 0) > _SETTLED_SECONDS]
-            if await self._read_ended(due) or not offering.done():
+            if await self._read_due(_running(jobs)) or not offering.done():
                 moved_at = time.time()
             if offering.done() and not _running(jobs):
                 return
             if time.time() - moved_at > patience_seconds:
                 return
-            await asyncio.sleep(max(0.2, round_at + _ROUND_SECONDS - time.time()))
+            await asyncio.sleep(max(_SHORTEST_PAUSE_SECONDS, round_at + _ROUND_SECONDS - time.time()))
 
-    async def _read_ended(self, jobs: Iterable[OfferedJob]) -> bool:
-        ended = [(job, answer) for job, answer in await self.read_many(jobs) if status_of(answer) in ENDED]
-        for job, answer in ended:
-            job.first_read = answer
-        return bool(ended)
+    async def _offer(self, job: OfferedJob) -> None:
+        """Where refusals are expected, come back with the same id, as a client is told to."""
+        for url in self._gateways_in_turn():
+            job.last_offered_at = time.time()
+            answer = await (self._send(job) if job.is_direct else self._post(job, url))
+            if answer is not None and (answer.status in (200, 202) or status_of(answer) in ENDED):
+                job.accept(answer)
+                return
+            job.refusals.append(f"{answer.status} {answer.body[:200]!r}" if answer else "no connection")
+            if not self._retry_refusals or time.time() - job.offered_at > _GIVE_UP_SECONDS:
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _post(self, job: OfferedJob, url: str) -> Answer | None:
+        self._asking[url][job.request_id] = job
+        try:
+            path = "/invoke" if job.is_waiting else "/submit"
+            return await self._ask(url, "POST", path, json=body_to_offer(job))
+        finally:
+            self._asking[url].pop(job.request_id, None)
+
+    async def _send(self, job: OfferedJob) -> Answer | None:
+        assert self._producer, "no producer for a direct job"
+        return await self._producer.send(job)
+
+    async def _read_due(self, jobs: Iterable[OfferedJob]) -> bool:
+        """Whether any of them has ended."""
+        at = time.time()
+        due = [job for job in jobs if job.look_at < at]
+
+        async def read(job: OfferedJob) -> None:
+            job.read(await self.read(job), time.time())
+            self._unread -= job.first_read is not None
+
+        await _share(due, read)
+        return any(job.first_read for job in due)
 
     def _gateways_in_turn(self) -> Iterator[str]:
         """For ever; each caller begins with another one."""
-        first = next(self._turn) % len(self._urls)
-        return islice(cycle(self._urls), first, None)
+        for number in count(next(self._turn)):
+            yield self._urls[number % len(self._urls)]
 
     async def _ask(self, url: str, method: str, path: str, **more: Any) -> Answer | None:
         try:
@@ -117,12 +181,15 @@ class Callers:
         await self._session.close()
 
 
-def _path(job: OfferedJob) -> str:
-    return "/invoke" if job.is_waiting else "/submit"
+async def _share(jobs: Iterable[OfferedJob], read: Callable[[OfferedJob], Awaitable[None]]) -> None:
+    """A few readers share the work: a task a job would be too many."""
+    left = iter(jobs)
 
+    async def read_some() -> None:
+        for job in left:
+            await read(job)
 
-def _body(job: OfferedJob) -> dict[str, str]:
-    return {"request_id": job.request_id, "user_prompt": job.prompt}
+    await asyncio.gather(*(read_some() for _ in range(_READERS)))
 
 
 def _running(jobs: Iterable[OfferedJob]) -> list[OfferedJob]:

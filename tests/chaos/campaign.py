@@ -1,20 +1,28 @@
-"""A campaign: jobs are offered, a fault strikes, every result is read twice, the evidence is collected."""
+"""A campaign: jobs are offered, faults strike, every result is read twice, the evidence is collected."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.backlog import uncommitted_records
 from tests.chaos.callers import Callers
 from tests.chaos.deployment import PARTITIONS, Deployment, Surroundings
-from tests.chaos.evidence import Evidence, Strike
-from tests.chaos.offered_job import make_jobs
-from tests.chaos.scene import NeverBusyError, Plan, Scene, in_flight
+from tests.chaos.direct_producer import DirectProducer
+from tests.chaos.evidence import Evidence
+from tests.chaos.job_mix import make_jobs
+from tests.chaos.memory import watch_memory
+from tests.chaos.scene import NeverBusyError, Plan, Planned, Scene
+from tests.chaos.strike import Strike
 
 _PROGRESS_SECONDS = 2.0
 _SETTLE_SECONDS = 3.0
 _COMMIT_SECONDS = 10.0
+_LAST_STRIKE_SHARE = 0.8
+"""Of the jobs offered: what strikes later meets no load."""
 
 Say = Callable[[str], None]
 
@@ -27,32 +35,29 @@ async def run_campaign(plan: Plan, surroundings: Surroundings, folder: Path, say
     with Deployment(surroundings, folder, plan.settings) as deployment:
         await asyncio.to_thread(deployment.start, gateways=plan.gateways, workers=2)
         urls = [gateway.url for gateway in deployment.gateways]
-        async with Callers(urls, retry_refusals=plan.retry_refusals) as callers:
-            jobs = make_jobs(plan.jobs, plan.wait_every)
+        kafka = surroundings.kafka.bootstrap_servers
+        async with (
+            DirectProducer(kafka, deployment.request_topic) as producer,
+            Callers(urls, retry_refusals=plan.retry_refusals, producer=producer) as callers,
+        ):
+            jobs = make_jobs(plan.jobs, plan.mix, plan.seed)
             return await _conduct(Scene(plan, deployment, callers, jobs, _Clock(say)))
 
 
 async def _conduct(scene: Scene) -> Evidence:
-    plan, callers, deployment = scene.plan, scene.callers, scene.deployment
+    plan, deployment = scene.plan, scene.deployment
     started_at = time.time()
-    progress = asyncio.create_task(_tell_progress(scene))
-    try:
-        async with asyncio.TaskGroup() as group:
-            offering = group.create_task(callers.offer_all(scene.jobs, plan.a_second))
-            striking = group.create_task(_strike(scene))
-            group.create_task(callers.read_until_ended(scene.jobs, offering, plan.patience_seconds))
-    finally:
-        progress.cancel()
+    rss_mib: defaultdict[str, list[float]] = defaultdict(list)
+    strikes = await _load_and_strike(scene, rss_mib)
     await _settle(scene)
-    for job, answer in await callers.read_many(job for job in scene.jobs if job.first_read):
-        job.second_read = answer
+    await scene.callers.read_again(job for job in scene.jobs if job.first_read)
     return Evidence(
         fault=plan.fault,
         least_in_flight=plan.in_flight,
         expected_complaint=plan.expected_complaint,
         jobs=scene.jobs,
         calls=await scene.ledger(),
-        strike=striking.result(),
+        strikes=strikes,
         uncommitted_records=await uncommitted_records(
             deployment.surroundings.kafka.bootstrap_servers,
             deployment.request_topic,
@@ -62,14 +67,37 @@ async def _conduct(scene: Scene) -> Evidence:
         ),
         complaints=deployment.complaints(),
         seconds=time.time() - started_at,
+        rss_mib=rss_mib,
+        seed=plan.seed,
     )
 
 
-async def _strike(scene: Scene) -> Strike | None:
-    try:
-        return await scene.plan.strike(scene)
-    except NeverBusyError:
-        return None
+async def _load_and_strike(scene: Scene, rss_mib: defaultdict[str, list[float]]) -> Sequence[Strike]:
+    plan, callers = scene.plan, scene.callers
+    async with AsyncExitStack() as stack:
+        for watching in (_tell_progress(scene), watch_memory(scene.deployment, rss_mib)):
+            stack.callback(asyncio.create_task(watching).cancel)
+        async with asyncio.TaskGroup() as group:
+            offering = group.create_task(callers.offer_all(scene.jobs, plan.a_second, plan.most_unread))
+            striking = group.create_task(_strike(scene))
+            group.create_task(callers.read_until_ended(scene.jobs, offering, plan.patience_seconds))
+    return striking.result()
+
+
+async def _strike(scene: Scene) -> Sequence[Strike]:
+    """The planned faults one after the other, as long as they meet a load."""
+    plan = scene.plan
+    strikes: list[Strike] = []
+    for planned in plan.schedule or [Planned(plan.fault, plan.strike)]:
+        await asyncio.sleep(planned.pause_seconds)
+        if strikes and scene.offered > len(scene.jobs) * _LAST_STRIKE_SHARE:
+            break
+        scene.say(f"fault {len(strikes) + 1}: {planned.name}")
+        try:
+            strikes.append(replace(await planned.fault(scene), name=planned.name))
+        except NeverBusyError:
+            break
+    return strikes
 
 
 async def _settle(scene: Scene) -> None:
@@ -77,16 +105,15 @@ async def _settle(scene: Scene) -> None:
     scene.say("all jobs have ended, or patience has; looking for late calls")
     give_up_at = time.time() + scene.plan.latency_ms[1] / 1000 + _SETTLE_SECONDS
     await asyncio.sleep(_SETTLE_SECONDS)
-    while in_flight(await scene.ledger()) and time.time() < give_up_at:
+    while await scene.running() and time.time() < give_up_at:
         await asyncio.sleep(_SETTLE_SECONDS / 10)
 
 
 async def _tell_progress(scene: Scene) -> None:
     while True:
-        offered = sum(job.offered_at > 0 for job in scene.jobs)
         answered = sum(job.first_read is not None for job in scene.jobs)
         calls = await asyncio.to_thread(scene.deployment.surroundings.provider.count)
-        scene.say(f"done {answered}/{len(scene.jobs)}, offered {offered}, provider calls {calls}")
+        scene.say(f"done {answered}/{len(scene.jobs)}, offered {scene.offered}, provider calls {calls}")
         await asyncio.sleep(_PROGRESS_SECONDS)
 
 

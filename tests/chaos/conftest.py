@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.deployment import Surroundings
+from tests.chaos.detour_kafka import find_detour_kafka
 from tests.conftest import missing
 from tests.support.availability import Unavailable
-from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.provider_process import ScriptedProvider
 from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis
@@ -17,7 +17,7 @@ from tests.support.server import AnyKafka, AnyRedis
 def real_kafka(servers: RunningServers) -> AnyKafka:
     """What happens to a dead worker's partitions is told by the real group coordinator only."""
     try:
-        return servers.get(find_apache_kafka)
+        return servers.get(find_detour_kafka)
     except Unavailable as reason:
         missing(str(reason))
 

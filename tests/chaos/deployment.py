@@ -46,7 +46,13 @@ class Process:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Its log, line by line; what is not an event is a line that it should not have written."""
+        yield from self.events_with("")
+
+    def events_with(self, word: str) -> Iterator[dict[str, Any]]:
+        """The lines that hold `word`: a long log is slow to parse."""
         for line in self.child.log().splitlines():
+            if word not in line:
+                continue
             try:
                 event = orjson.loads(line)
             except orjson.JSONDecodeError:
@@ -66,7 +72,7 @@ class Worker(Process):
 
     def partitions(self) -> int:
         """How many it was given last."""
-        given = [event for event in self.events() if event["event"] == "partitions_assigned"]
+        given = [*self.events_with("partitions_assigned")]
         return int(given[-1]["partitions"]) if given else 0
 
 
@@ -98,21 +104,34 @@ class Deployment:
             self.start_worker()
         wait_until(self.workers[-1].child, self._is_shared, "partitions shared out", _START_SECONDS)
 
-    def start_gateway(self) -> Gateway:
-        port = free_port()
+    @property
+    def standing_workers(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.child.is_alive()]
+
+    @property
+    def standing_gateways(self) -> list[Gateway]:
+        return [gateway for gateway in self.gateways if gateway.child.is_alive()]
+
+    def start_gateway(
+        self, settings: Mapping[str, str] | None = None, *, instead_of: Gateway | None = None
+    ) -> Gateway:
+        """On a port of its own, or on that of one which has ended."""
+        port = int(instead_of.url.rpartition(":")[2]) if instead_of else free_port()
         name, url = f"gateway-{len(self.gateways) + 1}", f"http://127.0.0.1:{port}"
-        child = self._start(name, "gateway", {"LLM_HOST": "127.0.0.1", "LLM_PORT": f"{port}"})
+        address = {"LLM_HOST": "127.0.0.1", "LLM_PORT": f"{port}"}
+        child = self._start(name, "gateway", address | dict(settings or {}))
         wait_for_line(child, '"gateway_ready"', _START_SECONDS)
         answer = httpx.get(f"{url}/health/ready", timeout=10)
         assert answer.status_code == 200, answer.text
         self.gateways.append(Gateway(name, child, url))
         return self.gateways[-1]
 
-    def start_worker(self) -> Worker:
+    def start_worker(self, settings: Mapping[str, str] | None = None) -> Worker:
         """Returns when it has partitions."""
         number = len(self.workers) + 1
         name, key = f"worker-{number}", f"sk-chaos-w{number:03}"
-        child = self._start(name, "worker", {"OPENAI_API_KEY": key, "WORKER_HEALTH_PORT": "0"})
+        own = {"OPENAI_API_KEY": key, "WORKER_HEALTH_PORT": "0"}
+        child = self._start(name, "worker", own | dict(settings or {}))
         worker = Worker(name, child, key[-4:])
         self.workers.append(worker)
         wait_for_line(child, '"worker_ready"', _START_SECONDS)

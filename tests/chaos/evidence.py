@@ -1,35 +1,19 @@
 """What a campaign leaves behind to be judged."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from tests.chaos.offered_job import OfferedJob
+from tests.chaos.offered_job import OfferedJob, error_code_of
+from tests.chaos.strike import Strike
 from tests.support.provider_ledger import Call
+
+__all__ = ["Evidence", "Strike"]
 
 _ON_THE_WAY_SECONDS = 1.0
 """A call that was sent before the fault may reach the provider after it."""
-
-
-@dataclass(frozen=True)
-class Strike:
-    """The fault, at the moment it hit."""
-
-    at: float
-    in_flight: int
-    """Calls that the provider was working on."""
-    victim_in_flight: int | None = None
-    """Those of them that the victim had made, if it was a worker."""
-    victim_key: str | None = None
-    """Set if a job that ran on the victim may be called again."""
-    begun_uncalled: frozenset[str] = frozenset()
-    """Request ids that were running, and whose call had not reached the provider: to the next owner such a
-    job looks like one that was called, so its result is flagged without a second call."""
-    over_at: float = 0.0
-    """Until then nobody could be told a result."""
-    exit_code: int | None = None
-    """Of a victim that was asked to leave."""
+_ROUNDED_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,10 +25,13 @@ class Evidence:
     expected_complaint: str
     jobs: Sequence[OfferedJob]
     calls: Sequence[Call]
-    strike: Strike | None
+    strikes: Sequence[Strike]
     uncommitted_records: int
     complaints: Counter[str]
     seconds: float
+    rss_mib: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Of every process, in equal intervals while the load ran."""
+    seed: int = 0
 
     @cached_property
     def job_of_prompt(self) -> dict[str, OfferedJob]:
@@ -60,10 +47,14 @@ class Evidence:
     def calls_of(self, job: OfferedJob) -> list[Call]:
         return self.calls_of_prompt.get(job.prompt, [])
 
+    def chargeable_calls_of(self, job: OfferedJob) -> list[Call]:
+        """Those that the provider did not refuse: a refused one costs nothing and is tried again."""
+        return [call for call in self.calls_of(job) if not call.was_refused]
+
     @cached_property
     def repeated(self) -> list[OfferedJob]:
-        """Jobs that the provider was asked about more than once."""
-        return [job for job in self.jobs if len(self.calls_of(job)) > 1]
+        """Jobs that the provider may have charged more than once."""
+        return [job for job in self.jobs if len(self.chargeable_calls_of(job)) > 1]
 
     @property
     def offered(self) -> int:
@@ -73,18 +64,35 @@ class Evidence:
     def accepted(self) -> list[OfferedJob]:
         return [job for job in self.jobs if job.accepted_at is not None]
 
-    @property
+    @cached_property
     def answered(self) -> int:
-        return sum(not job.is_lost for job in self.accepted)
+        return sum(not self.is_lost(job) for job in self.accepted)
 
-    @property
+    @cached_property
     def surplus_calls(self) -> int:
-        return sum(len(self.calls_of(job)) - 1 for job in self.repeated)
+        return sum(len(self.chargeable_calls_of(job)) - 1 for job in self.repeated)
 
     @property
     def flagged_uncalled(self) -> int:
         """Results that admit a second call which never was."""
-        return sum(job.is_flagged and len(self.calls_of(job)) < 2 for job in self.jobs)
+        return sum(job.is_flagged and len(self.chargeable_calls_of(job)) < 2 for job in self.jobs)
+
+    def is_lost(self, job: OfferedJob) -> bool:
+        """Accepted, and neither a success nor an end that its caller asked for is stored."""
+        if job.accepted_at is None:
+            return False
+        return not (job.status == "succeeded" or self.has_expired(job) or self.has_unknown_outcome(job))
+
+    def has_expired(self, job: OfferedJob) -> bool:
+        """Ended by its own short deadline, and not before it."""
+        if job.status != "expired" or job.deadline_seconds is None:
+            return False
+        return job.completed_at > job.offered_at + job.deadline_seconds - _ROUNDED_SECONDS
+
+    def has_unknown_outcome(self, job: OfferedJob) -> bool:
+        """Ended because a fault cut its call, and its caller wanted no second one."""
+        is_told = job.status == "failed" and error_code_of(job.first_read) == "UNKNOWN_OUTCOME"
+        return is_told and job.on_unknown == "fail" and self.excuses(job) > 0
 
     def queueing_seconds(self, job: OfferedJob) -> float:
         """From its acceptance, which of a waiting caller is not told: its offer, until the first call."""
@@ -92,22 +100,40 @@ class Evidence:
         return calls[0].arrived_at - job.accepted_at if calls and job.accepted_at is not None else 0.0
 
     def wake_seconds(self, job: OfferedJob) -> float | None:
-        """From the result, or the end of the fault, until the caller who waited was answered."""
-        if not job.is_waiting or job.is_lost or job.posted is None:
+        """From the result, or the end of the last fault before the answer, until who waited was answered."""
+        if not job.is_waiting or job.status != "succeeded" or job.posted is None:
             return None
-        known_at = max(job.completed_at, self.strike.over_at if self.strike else 0.0)
-        return max(0.0, job.posted.at - known_at)
+        told_at = job.posted.at
+        over_at = (strike.over_at for strike in self.strikes if strike.at < told_at)
+        return max(0.0, told_at - max(job.completed_at, *over_at, 0.0))
 
-    def ran_on_victim(self, job: OfferedJob) -> bool:
+    def excuses(self, job: OfferedJob) -> int:
+        """How often a fault cut a call for the job, or may have: so often it may be called again."""
+        struck = sum(
+            self.ran_on_victim(job, strike) or job.request_id in strike.begun_uncalled
+            for strike in self.strikes
+        )
+        return struck + sum(map(self._was_cut_underway, self.calls_of(job)))
+
+    def ran_on_victim(self, job: OfferedJob, strike: Strike) -> bool:
         """Whether the victim was on this job when it was hit: it had called, and nothing was stored yet.
 
         Told by the stored result alone, which is older than the fault if the victim had finished.
         """
-        if self.strike is None or self.strike.victim_key is None or job.first_read is None:
+        if strike.victim_key is None or job.first_read is None:
             return False
         was_called_there = any(
-            call.key_ending == self.strike.victim_key
-            and call.arrived_at < self.strike.at + _ON_THE_WAY_SECONDS
+            call.key_ending == strike.victim_key and call.arrived_at < strike.at + _ON_THE_WAY_SECONDS
             for call in self.calls_of(job)
         )
-        return was_called_there and job.completed_at > self.strike.at
+        return was_called_there and job.completed_at > strike.at
+
+    def was_begun_uncalled(self, job: OfferedJob) -> bool:
+        return any(job.request_id in strike.begun_uncalled for strike in self.strikes)
+
+    def strike_before(self, at: float) -> Strike | None:
+        """The last one."""
+        return next((strike for strike in reversed(self.strikes) if strike.at < at), None)
+
+    def _was_cut_underway(self, call: Call) -> bool:
+        return call.was_broken or any(strike.cuts(call) for strike in self.strikes)

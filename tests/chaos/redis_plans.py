@@ -1,4 +1,4 @@
-"""Campaigns in which Redis fails. Nobody is refused meanwhile, and nothing that was accepted is lost with it."""
+"""Campaigns in which Redis fails: nobody is refused meanwhile, and nothing accepted is lost with it."""
 
 from dataclasses import replace
 

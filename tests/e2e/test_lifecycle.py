@@ -85,7 +85,7 @@ def test_sigterm_answers_held_waits_and_the_job_goes_on(
         # Then the caller gets 202 before the job is finished
         response = waiting.result(timeout=10)
         assert response.status_code == 202
-        assert leaving.child.wait() == -signal.SIGTERM
+        assert leaving.child.wait() == 0
     # And another gateway has the answer
     read = httpx.get(f"{cluster.url}/result/{request_id}", params={"wait": "30"}, timeout=60)
     assert read.json()["data"]["response"] == f"echo: {prompt}"

@@ -10,7 +10,6 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
-from schemathesis.openapi.checks import UnsupportedMethodResponse
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -47,15 +46,6 @@ def accepts_valid_data(context: Any, response: Any, case: Any) -> bool | None:
     return positive_data_acceptance(context, response, case)
 
 
-def refuses_unknown_methods(context: Any, response: Any, case: Any) -> bool | None:
-    try:
-        return unsupported_method(context, response, case)
-    except UnsupportedMethodResponse as failure:
-        if failure.failure_reason == "missing_allow_header":  # test_known_gaps.py
-            return None
-        raise
-
-
 CHECKS: list[Check] = [
     not_a_server_error,
     status_code_conformance,
@@ -65,7 +55,7 @@ CHECKS: list[Check] = [
     response_schema_conformance,
     negative_data_rejection,
     accepts_valid_data,
-    refuses_unknown_methods,
+    unsupported_method,
 ]
 
 

@@ -25,7 +25,8 @@ from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import OpenAIClient, connect_openai_client
 from worker.llm.retrying_client import RetryingClient
-from worker.ports import LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
+from worker.ports import CallHistory, LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
+from worker.result_log import NoResultLog
 from worker.service import JobProcessor
 
 _KEY = "sk-canary-0123456789"
@@ -123,7 +124,7 @@ async def processing(client: OpenAIClient) -> AsyncIterator[tuple[JobProcessor, 
     store = MemoryResultStore(timedelta(hours=1))
     async with keep_leases(store, lease_seconds=20) as leases:
         llm = retrying(client, RecordingSink())
-        yield JobProcessor(store, llm, RecordingSink(), leases, max_runs=3), store
+        yield JobProcessor(store, NoResultLog(), llm, RecordingSink(), leases, max_runs=3), store
 
 
 @pytest.fixture
@@ -162,7 +163,9 @@ async def test_a_fault_is_an_error_of_its_kind_and_counted(
     sink = RecordingSink()
 
     with pytest.raises(LLMError) as caught:
-        await retrying(client, sink).complete(make_job(user_prompt=f"{_PROMPT} [[{directive}]]"), 1)
+        await retrying(client, sink).complete(
+            make_job(user_prompt=f"{_PROMPT} [[{directive}]]"), CallHistory(1)
+        )
 
     fault = caught.value
     assert (type(fault), fault.code) == expected
@@ -186,7 +189,7 @@ async def test_an_unknown_outcome_is_one_call_where_the_job_says_fail(
 ) -> None:
     job = make_job(user_prompt=f"x [[{directive}]]", on_unknown="fail")
     with pytest.raises(OutcomeUnknown) as caught:
-        await retrying(client, RecordingSink()).complete(job, 1)
+        await retrying(client, RecordingSink()).complete(job, CallHistory(1))
     assert (provider.count(), caught.value.attempts) == (1, 1)
     assert not caught.value.possible_duplicate_charge
 
@@ -205,7 +208,7 @@ async def test_a_paid_answer_is_not_thrown_away_for_what_stands_beside_it(
 ) -> None:
     prompt = f"x [[{directive}]]"
     completion = await retrying(client, RecordingSink()).complete(
-        make_job(user_prompt=prompt, logprobs=True), 1
+        make_job(user_prompt=prompt, logprobs=True), CallHistory(1)
     )
     assert completion.message["content"] == f"echo: {prompt}"
     assert (completion.usage is not None) == knows_tokens
@@ -258,7 +261,7 @@ async def test_a_call_without_any_key_is_no_attempt() -> None:
         "https://api.openai.com/v1", None, connect_timeout_seconds=1, read_timeout_seconds=1
     ) as client:
         with pytest.raises(Rejected) as caught:
-            await retrying(client, sink).complete(make_job(), 1)
+            await retrying(client, sink).complete(make_job(), CallHistory(1))
     assert caught.value.code is ErrorCode.MISSING_API_KEY
     assert (caught.value.attempts, sink.of(ProviderCalled)) == (0, [])
 

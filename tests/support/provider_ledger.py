@@ -1,7 +1,7 @@
 """What the provider was asked: the evidence that a job was run once, or how often it was not."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -18,6 +18,7 @@ class Call:
     fault: str = ""  # the word of provider_faults.py
     has_cookie: bool = False
     sent_bytes: int = 0  # of an answer without an end
+    ended_at: float = 0.0  # 0: it still runs
 
     @property
     def was_refused(self) -> bool:
@@ -29,5 +30,14 @@ class Call:
         """No usable answer came back, and the client cannot know whether it was charged."""
         return self.status == 0 or (self.status == 200 and bool(self.fault))
 
+    @property
+    def was_broken(self) -> bool:
+        """The provider itself saw to it that no usable answer came back."""
+        return bool(self.fault) and self.is_unknown
+
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def ran_at(self, at: float) -> bool:
+        """Whether it was in flight at an instant of `time.time`."""
+        return self.arrived_at < at and (not self.ended_at or self.ended_at > at)

@@ -56,6 +56,14 @@ class ScriptedProvider(Server):
         """Every call so far, in order of arrival."""
         return [Call(**call) for call in self._ask("GET", "/ledger")]
 
+    def running_at(self, at: float) -> list[Call]:
+        """The calls that were in flight at an instant of `time.time`."""
+        return [Call(**call) for call in self._ask("GET", f"/ledger?running_at={at!r}")]
+
+    def calls_after(self, number: int) -> list[Call]:
+        """The calls that came after this one."""
+        return [Call(**call) for call in self._ask("GET", f"/ledger?after={number}")]
+
     def calls_of(self, message: str) -> list[Call]:
         """The calls whose last user message was this one."""
         return [call for call in self.ledger() if call.message == message]

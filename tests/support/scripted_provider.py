@@ -2,16 +2,20 @@
 
 Bare ASGI, because load tests must find the service slow, not its provider. What it does is scripted by
 `PUT /script` and by directives in the messages (provider_behaviour.py); what it was asked stands in
-`GET /ledger`, is counted by `GET /ledger/count` and forgotten by `DELETE /ledger`.
+`GET /ledger` (`?running_at=` an instant, `?after=` a number), is counted by `GET /ledger/count` and
+forgotten by `DELETE /ledger`.
 """
 
 import argparse
 import asyncio
 import resource
 import socket
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import parse_qsl
 
 import orjson
 import uvicorn
@@ -55,7 +59,7 @@ class Provider:
             case "PUT", "/script":
                 await self._set_script(await _body(receive), send)
             case "GET", "/ledger":
-                await send_json(send, [call.as_json() for call in self._ledger])
+                await send_json(send, [call.as_json() for call in self._asked_for(scope)])
             case "GET", "/ledger/count":
                 await send_json(send, {"count": len(self._ledger)})
             case "DELETE", "/ledger":
@@ -85,13 +89,25 @@ class Provider:
         seconds = _FOREVER_SECONDS if behaviour.fault == "hang" else self._script.seconds(behaviour)
         if await _is_gone_within(seconds, receive):
             call.was_disconnected = True
+            call.ended_at = time.time()
             return
         whole = answer(call.number, request, message, behaviour)
         if behaviour.fault in _LINGERING:
             await send_wrongly(scope, receive, send, call, orjson.dumps(whole.body()))
+            call.ended_at = time.time()
             return
         call.status = behaviour.status
+        call.ended_at = time.time()
         await _answer(send, request, behaviour, whole)
+
+    def _asked_for(self, scope: Scope) -> Iterable[Call]:
+        """A part of a long ledger, because the whole is slow to send."""
+        words = dict(parse_qsl(scope["query_string"].decode()))
+        if "running_at" in words:
+            at = float(words["running_at"])
+            return (call for call in self._ledger if call.ran_at(at))
+        after = int(words.get("after", 0))
+        return (call for call in self._ledger if call.number > after)
 
     def _record(self, scope: Scope, request: Json, message: str) -> Call:
         self._arrivals += 1

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from tenacity import (
     AsyncRetrying,
@@ -13,11 +14,19 @@ from tenacity import (
 )
 
 from shared.domain.job import Job
-from worker.ports import Completion, LLMClient, LLMError, OutcomeUnknown, RateLimited, Unavailable
+from worker.ports import (
+    CallHistory,
+    Completion,
+    LLMClient,
+    LLMError,
+    OutcomeUnknown,
+    RateLimited,
+    Unavailable,
+)
 
 
 class RetryingClient:
-    """`LLMClient` that tries again what may pass, until attempts or the job's deadline run out.
+    """`PatientLLMClient` that tries again what may pass, until attempts or the job's deadline run out.
 
     Exponential backoff with full jitter, or the provider's `Retry-After` where it is longer. An unknown
     outcome is repeated only if the job says `on_unknown: retry`, and then marks its result.
@@ -30,31 +39,31 @@ class RetryingClient:
         self._max_attempts = max_attempts
         self._backoff = wait_random_exponential(multiplier=backoff_seconds, max=max_backoff_seconds)
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
-        history = _History(job)
+    async def complete(self, job: Job, history: CallHistory) -> Completion:
         retrying = AsyncRetrying(
-            retry=retry_if_exception(history.may_retry),
+            retry=retry_if_exception(partial(_may_retry, job)),
             wait=self._pause_seconds,
             stop=stop_after_attempt(self._max_attempts) | stop_before_delay(_remaining_seconds(job)),
             reraise=True,
         )
         try:
-            return await retrying(self._attempt, job, attempt, history)
+            return await retrying(self._attempt, job, history)
         except LLMError as fault:
             fault.attempts = history.calls
             fault.rate_limited = history.rate_limited
-            # One unknown outcome is one possible charge; it is a duplicate only if the call was repeated.
-            fault.possible_duplicate_charge = history.unknown_outcomes > 0 and history.calls > 1
+            fault.possible_duplicate_charge = history.may_have_charged_twice
             raise
 
-    async def _attempt(self, job: Job, first_attempt: int, history: "_History") -> Completion:
-        number = first_attempt + history.calls
+    async def _attempt(self, job: Job, history: CallHistory) -> Completion:
+        number = history.first_attempt + history.calls
+        history.calls += 1
         try:
             completion = await self._inner.complete(job, number)
         except LLMError as fault:
-            history.remember(fault)
+            history.calls -= 1 - fault.attempts  # 0 if nothing could be asked
+            history.rate_limited = history.rate_limited or isinstance(fault, RateLimited)
+            history.unknown_outcomes += isinstance(fault, OutcomeUnknown)
             raise
-        history.calls += 1
         return replace(
             completion,
             attempts=history.calls,
@@ -68,24 +77,10 @@ class RetryingClient:
         return max(told or 0.0, self._backoff(state))
 
 
-class _History:
-    """What the calls of one run came to."""
-
-    def __init__(self, job: Job) -> None:
-        self.calls = 0
-        self.rate_limited = False
-        self.unknown_outcomes = 0
-        self._repeats_unknown = job.on_unknown == "retry"
-
-    def remember(self, fault: LLMError) -> None:
-        self.calls += fault.attempts  # 0 if nothing could be asked
-        self.rate_limited = self.rate_limited or isinstance(fault, RateLimited)
-        self.unknown_outcomes += isinstance(fault, OutcomeUnknown)
-
-    def may_retry(self, fault: BaseException) -> bool:
-        if isinstance(fault, OutcomeUnknown):
-            return self._repeats_unknown
-        return isinstance(fault, RateLimited | Unavailable)
+def _may_retry(job: Job, fault: BaseException) -> bool:
+    if isinstance(fault, OutcomeUnknown):
+        return job.on_unknown == "retry"
+    return isinstance(fault, RateLimited | Unavailable)
 
 
 def _remaining_seconds(job: Job) -> float:

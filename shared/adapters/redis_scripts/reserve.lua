@@ -8,10 +8,10 @@ local fp, st, own, res, again, exp, lse, ch, runs = unpack(job)
 local fingerprint, claim, channel, expires_at, mine = unpack(ARGV)
 
 local function reserve(channels, unfinished_runs, token)
-  redis.call('HDEL', KEYS[1], 'res', 'again', 'tok', 'lse', 'can')
-  if token then redis.call('HSET', KEYS[1], 'tok', token) end
+  -- HSET first: a store without memory refuses it, but not once a script has written.
   redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'queued', 'own', claim, 'exp', expires_at,
-    'ch', channels, 'runs', unfinished_runs)
+    'ch', channels, 'runs', unfinished_runs, 'tok', token or '')
+  redis.call('HDEL', KEYS[1], 'res', 'again', 'lse', 'can', token and '' or 'tok')
   redis.call('PEXPIREAT', KEYS[1], expires_at)
   return {'reserved'}
 end

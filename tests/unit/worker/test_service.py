@@ -24,7 +24,7 @@ from shared.ports import (
 )
 from tests.support.jobs import RecordingSink, make_job
 from worker.leases import Leases, keep_leases
-from worker.ports import Completion, LLMError, OutcomeUnknown, RateLimited, Rejected
+from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, RateLimited, Rejected
 from worker.result_log import NoResultLog
 from worker.service import Done, JobProcessor, LookAgain, Poisoned
 
@@ -48,8 +48,9 @@ class FakeLLM:
     gate: asyncio.Event | None = None
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
-        self.calls.append(attempt)
+    async def complete(self, job: Job, history: CallHistory) -> Completion:
+        history.calls += 1
+        self.calls.append(history.first_attempt)
         self.called.set()
         if self.gate is not None:
             await self.gate.wait()

@@ -27,6 +27,7 @@ def evidence(calls: Sequence[tuple[int, str]], attempts: int, *, flagged: bool) 
     """One job, called so, whose result says this."""
     body = {
         "status": "succeeded",
+        "timestamp": "1970-01-01T00:00:02.000Z",
         "performance": {"attempts": attempts},
         "possible_duplicate_charge": flagged,
     }

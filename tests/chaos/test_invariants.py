@@ -38,6 +38,7 @@ class Story:
         ]
     )
     rss_mib: dict[str, list[float]] = field(default_factory=lambda: {"worker-1": [50.0] * 20 + [100.0] * 40})
+    miscounted: int = 0
     is_accepted: bool = True
     uncommitted_records: int = 0
     complaints: list[str] = field(default_factory=list)
@@ -74,7 +75,11 @@ class Story:
             "request_id": self.job.request_id,
             "status": "succeeded",
             "data": {"response": f"echo: {self.job.prompt}"},
-            "performance": {"request_latency_ms": at, "cache_hit": at > 1000},
+            "performance": {
+                "request_latency_ms": at,
+                "cache_hit": at > 1000,
+                "attempts": len(self.calls) + self.miscounted,
+            },
             "cached": at > 1000,
             "possible_duplicate_charge": False,
             "timestamp": datetime.fromtimestamp(self.stored_at, UTC).isoformat(),
@@ -89,6 +94,11 @@ def _struck(**changes: Any) -> Callable[[], Story]:
         return told
 
     return story
+
+
+def _peaceful(**changes: Any) -> Story:
+    """A fault that kills no worker."""
+    return Story(strikes=[Strike(_STRUCK_AT, in_flight=250, name="a fault")], **changes)
 
 
 def _job(**settings: Any) -> OfferedJob:
@@ -140,6 +150,7 @@ _BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     "too little in flight": ("every fault struck while", _struck(in_flight=199)),
     "nothing in flight at the victim": ("every fault struck while", _struck(victim_in_flight=0)),
     "the fault never struck": ("every fault struck while", lambda: Story(strikes=[])),
+    "a call that is not counted": ("every call is counted", lambda: _peaceful(miscounted=-1)),
     "refused": ("every offered job was accepted", lambda: Story(is_accepted=False)),
     "failed": ("every accepted job has", lambda: Story(body={"status": "failed"})),
     "expired without a deadline of its own": ("every accepted job has", lambda: _late(_EXPIRED)),

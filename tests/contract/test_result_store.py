@@ -3,8 +3,6 @@ fallback of one process, healthy and degraded."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 import pytest
@@ -15,16 +13,11 @@ from shared.domain.result import Failed, Succeeded
 from shared.ports import (
     Begun,
     Conflicting,
-    Deleted,
     Finished,
     Held,
     Pending,
     Reserved,
-    ResultStore,
-    ResultWatch,
-    Run,
 )
-from tests.conftest import missing
 from tests.contract.eventually import eventually
 from tests.contract.examples import (
     A_CLAIM,
@@ -40,50 +33,17 @@ from tests.contract.examples import (
 from tests.contract.result_stores import (
     RETENTION,
     Stores,
-    degraded_fallback_stores,
-    healthy_fallback_stores,
-    memory_stores,
-    redis_stores,
 )
-from tests.support.availability import Unavailable
-from tests.support.redis_process import RedisServer
-from tests.support.redis_sentinel import find_sentinel
-from tests.support.redis_servers import any_binary, find_redis, find_valkey
-from tests.support.running import RunningServers
-from tests.support.server import AnyRedis
-
-LONG_LEASE = 60.0
-SHORT_LEASE = 0.05
-
-
-@pytest.fixture(params=["memory", "redis", "valkey", "sentinel", "fallback", "degraded"])
-async def stores(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Stores]:
-    """Each store in turn."""
-    try:
-        opened = _open(request, servers)
-    except Unavailable as reason:
-        missing(str(reason))
-    async with opened as stores:
-        yield stores
-
-
-def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAsyncContextManager[Stores]:
-    match request.param:
-        case "redis":
-            return redis_stores(servers.get(find_redis).url)
-        case "valkey":
-            return redis_stores(servers.get(find_valkey).url)
-        case "sentinel":
-            deployment = servers.get(find_sentinel)
-            return redis_stores(deployment.url, deployment.master().url)
-        case "fallback":
-            any_redis: AnyRedis = request.getfixturevalue("any_redis")
-            return healthy_fallback_stores(any_redis.url)
-        case "degraded":
-            return degraded_fallback_stores(RedisServer(any_binary()))
-        case _:
-            return memory_stores()
-
+from tests.contract.steps import (
+    LONG_LEASE,
+    SHORT_LEASE,
+    begin,
+    begun_at_last,
+    finish,
+    pending_status,
+    reserve,
+    woken,
+)
 
 # --- Reserving ---
 
@@ -650,48 +610,3 @@ async def test_availability_is_told(stores: Stores) -> None:
 
     await reserve(stores, some_job_id())
     await eventually(is_as_it_should_be)
-
-
-# --- The steps that every test makes ---
-
-
-async def reserve(
-    stores: Stores, job_id: JobId, *, question: str = QUESTION, claim: str = A_CLAIM
-) -> Reserved | Pending | Finished | Conflicting | Deleted:
-    return await stores.gateway.reserve(job_id, question, claim, in_a_minute())
-
-
-async def begin(
-    stores: Stores, job_id: JobId, *, question: str = QUESTION, lease_seconds: float = LONG_LEASE
-) -> Begun:
-    begun = await stores.worker.begin(run_of(job_id, question), lease_seconds, in_a_minute())
-    assert isinstance(begun, Begun)
-    return begun
-
-
-async def begun_at_last(store: ResultStore, run: Run, lease_seconds: float) -> Begun:
-    """When the lease of the run before has ended."""
-    begun = await eventually(
-        lambda: store.begin(run, lease_seconds, in_a_minute()), lambda answer: not isinstance(answer, Held)
-    )
-    assert isinstance(begun, Begun)
-    return begun
-
-
-async def finish(stores: Stores, job_id: JobId, result: Succeeded | Failed) -> Succeeded | Failed:
-    """Reserved, begun and ended with `result`."""
-    await reserve(stores, job_id)
-    stored = await stores.worker.save((await begin(stores, job_id)).run, result)
-    assert stored == result
-    return result
-
-
-async def pending_status(store: ResultStore, job_id: JobId) -> str:
-    pending = await store.get(job_id)
-    assert isinstance(pending, Pending)
-    return pending.status
-
-
-async def woken(watch: ResultWatch) -> Succeeded | Failed:
-    async with asyncio.timeout(15):
-        return await watch.result()

@@ -1,0 +1,50 @@
+"""The stores of the contract tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.conftest import missing
+from tests.contract.result_stores import (
+    Stores,
+    degraded_fallback_stores,
+    healthy_fallback_stores,
+    memory_stores,
+    redis_stores,
+)
+from tests.support.availability import Unavailable
+from tests.support.redis_process import RedisServer
+from tests.support.redis_sentinel import find_sentinel
+from tests.support.redis_servers import any_binary, find_redis, find_valkey
+from tests.support.running import RunningServers
+from tests.support.server import AnyRedis
+
+
+@pytest.fixture(params=["memory", "redis", "valkey", "sentinel", "fallback", "degraded"])
+async def stores(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Stores]:
+    """Each store in turn."""
+    try:
+        opened = _open(request, servers)
+    except Unavailable as reason:
+        missing(str(reason))
+    async with opened as stores:
+        yield stores
+
+
+def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAsyncContextManager[Stores]:
+    match request.param:
+        case "redis":
+            return redis_stores(servers.get(find_redis).url)
+        case "valkey":
+            return redis_stores(servers.get(find_valkey).url)
+        case "sentinel":
+            deployment = servers.get(find_sentinel)
+            return redis_stores(deployment.url, deployment.master().url)
+        case "fallback":
+            any_redis: AnyRedis = request.getfixturevalue("any_redis")
+            return healthy_fallback_stores(any_redis.url)
+        case "degraded":
+            return degraded_fallback_stores(RedisServer(any_binary()))
+        case _:
+            return memory_stores()

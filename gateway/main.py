@@ -117,7 +117,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StoreUnavailable)
     async def no_store(request: Request, fault: StoreUnavailable) -> Response:
-        logger.bind(trace_id=request.state.trace_id, fault=str(fault)).error("result_store_unavailable")
+        logger.bind(trace_id=request.state.trace_id, fault=str(fault)).warning("result_store_unavailable")
         error = job_error(
             ErrorCode.STORE_UNAVAILABLE,
             "The result store does not answer: not accepted; send the request again with its request_id",

@@ -6,6 +6,7 @@ and results.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -34,6 +35,7 @@ from shared.ports import (
 
 _PROBE_SECONDS = 1.0
 _MOVED_AT_ONCE = 100
+_MOST_ENDED = 50_000
 
 Answer = TypeVar("Answer")
 
@@ -62,6 +64,8 @@ class FallbackResultStore:
         self._degraded = asyncio.Event()
         self._healthy = asyncio.Event()
         self._healthy.set()
+        self._ended: OrderedDict[JobId, None] = OrderedDict()
+        """Ids that this process knows to have a result in the durable store, the latest last."""
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
@@ -91,10 +95,19 @@ class FallbackResultStore:
     async def begin(
         self, run: Run, lease_seconds: float, expires_at: datetime
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        begun = await self._route(run.id, lambda store: store.begin(run, lease_seconds, expires_at))
+        begun = await self._route(run.id, lambda store: self._begin_in(store, run, lease_seconds, expires_at))
         if isinstance(begun, Begun) and self._memory.knows(run.id):
             return replace(begun, knows_history=False)
+        if isinstance(begun, Finished):
+            self._note_ended(run.id)
         return begun
+
+    async def _begin_in(
+        self, store: ResultStore, run: Run, lease_seconds: float, expires_at: datetime
+    ) -> Begun | Held | Finished | Conflicting | Deleted:
+        if store is self._memory and run.id in self._ended and not self._memory.knows(run.id):
+            return Held(_PROBE_SECONDS)  # its result is where nobody can read it now
+        return await store.begin(run, lease_seconds, expires_at)
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
         here = [run for run in runs if self._memory.knows(run.id)]
@@ -110,7 +123,15 @@ class FallbackResultStore:
         return Renewed([*renewed.lost, *more.lost], [*renewed.cancelled, *more.cancelled])
 
     async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
-        return await self._route(run.id, lambda store: store.save(run, result))
+        stored = await self._route(run.id, lambda store: store.save(run, result))
+        if stored is not None:
+            self._note_ended(run.id)
+        return stored
+
+    def _note_ended(self, job_id: JobId) -> None:
+        self._ended[job_id] = None
+        if len(self._ended) > _MOST_ENDED:
+            self._ended.popitem(last=False)
 
     async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         return await self._route(run.id, lambda store: store.restore(run, result))

@@ -45,7 +45,6 @@ _MIXED = replace(
     jobs=9000,
     gateways=2,
     retry_refusals=True,
-    expected_complaint="ERROR result_store_unavailable",
     patience_seconds=120,
     settings=_ENDURING,
 )

@@ -125,7 +125,7 @@ class JobClaims(Protocol):
         ...
 
     async def delete(self, job_id: JobId) -> Pending | Deleted | None:
-        """Erase the result and keep a tombstone for as long as the result would have been kept.
+        """Erase the result and keep a tombstone for a whole retention.
 
         A pending job stays as it is.
         """
@@ -161,7 +161,10 @@ class JobRuns(Protocol):
         ...
 
     async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
-        """`save` from another copy, after the store was away or lost data: a final result needs no lease."""
+        """`save` from another copy, after the store was away or lost data.
+
+        A final result needs no lease, and replaces a failure that may pass. None also past its retention.
+        """
         ...
 
     async def is_available(self) -> bool:

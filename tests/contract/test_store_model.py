@@ -39,10 +39,11 @@ AGES = (0.0, 1800.0, 4000.0)
 KEPT = RETENTION.total_seconds()
 PENDING = DEADLINE + KEPT
 SLACK = 10.0
+WOKEN_SECONDS = 4.0
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
-    max_examples=2000 if IS_LONG else 25,
+    max_examples=2000 if IS_LONG else 80,
     stateful_step_count=30,
     derandomize=not IS_LONG,
     database=None,
@@ -50,9 +51,10 @@ SETTINGS = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-JOBS = st.integers(0, 3)
+# Mostly one id, so that steps meet.
+JOBS = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3])
 SIDES = st.integers(0, 1)
-QUESTIONS = st.sampled_from([QUESTION, QUESTION, QUESTION, ANOTHER_QUESTION])
+QUESTIONS = st.sampled_from([QUESTION] * 7 + [ANOTHER_QUESTION])
 CLAIMS = st.sampled_from(["claim", "another claim"])
 ENDS = st.sampled_from(["success", "may pass", "may pass", "final", "cancelled"])
 CALLS = st.integers(0, 3)
@@ -207,7 +209,7 @@ class StoreMachine(RuleBasedStateMachine):
         if stored != result:
             return
         for _, watch in self.watches.get(run.id, []):
-            assert self.wait_for(asyncio.wait_for(watch.result(), SLACK)) == result
+            assert self.wait_for(asyncio.wait_for(watch.result(), WOKEN_SECONDS)) == result
         self.close_watches(run.id)
 
     def new_run(self, worker: int, job: int, question: str = QUESTION) -> Run:
@@ -262,7 +264,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-@pytest.mark.timeout(1200 if IS_LONG else 60)
+@pytest.mark.timeout(1200 if IS_LONG else 180)
 def test_a_store_does_what_its_ports_say_in_every_order(
     opened: AbstractAsyncContextManager[TimedStores], runner: asyncio.Runner
 ) -> None:

@@ -15,6 +15,7 @@ from shared.ports import (
     Conflicting,
     Deleted,
     Finished,
+    Held,
     Pending,
     Reserved,
     Run,
@@ -319,3 +320,24 @@ async def test_a_store_that_goes_again_while_jobs_move_is_not_healthy(process: P
     assert not await process.store.is_available()
     await process.recover()
     await asyncio.wait_for(healthy, 5)
+
+
+# --- What is remembered ---
+
+
+@pytest.mark.parametrize("learnt", ["by storing it", "by being told"])
+async def test_a_job_that_ended_before_is_not_begun_while_nobody_can_read_its_result(learnt: str) -> None:
+    # Given a job that this process knows to have ended in the durable store
+    process, job_id = Process(), some_job_id()
+    run = await begin(process.store, job_id)
+    await (process.store if learnt == "by storing it" else process.durable).save(run, fresh_success(job_id))
+    if learnt == "by being told":
+        await process.store.begin(run_of(job_id), LEASE, in_a_minute())
+    # When its record comes again while the store is away, then it waits
+    await process.lose()
+    assert isinstance(await process.store.begin(run_of(job_id), LEASE, in_a_minute()), Held)
+    # And one that is unknown here begins
+    await begin(process.store, some_job_id())
+    # And when the store is back, the result is told
+    await process.recover()
+    assert isinstance(await process.store.begin(run_of(job_id), LEASE, in_a_minute()), Finished)

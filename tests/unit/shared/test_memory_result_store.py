@@ -1,4 +1,5 @@
-"""What only the store in memory has: an end to its room. The rest is in the contract tests."""
+"""What only the store in memory has: an end to its room, and entries that nobody asked for since they ended.
+The rest is in the contract tests."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -56,3 +57,14 @@ async def test_a_job_that_is_forgotten_makes_room_before_any_result() -> None:
     await reserved(store)
     assert not any(store.knows(job_id) for job_id in forgotten)
     assert store.knows(results[-1])
+
+
+async def test_a_forgotten_run_takes_no_lease_from_another() -> None:
+    # Given a run whose job is forgotten, though nobody has looked since
+    now = datetime.now(UTC).timestamp()
+    store = MemoryResultStore(RETENTION, clock=lambda: now)
+    forgotten = run_of(some_job_id())
+    await store.begin(forgotten, 60, in_a_minute())
+    now += 2 * RETENTION.total_seconds()
+    # When another run of the id renews, then it lost nothing
+    assert (await store.renew([run_of(forgotten.id)], 60)).lost == []

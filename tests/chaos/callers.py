@@ -11,7 +11,8 @@ from typing import Any, Self
 import aiohttp
 
 from tests.chaos.direct_producer import DirectProducer, body_to_offer
-from tests.chaos.offered_job import ENDED, Answer, OfferedJob, status_of
+from tests.chaos.offered_job import ENDED, Answer, OfferedJob, body_of, status_of
+from tests.chaos.totals import totals_of
 
 _READERS = 32
 _ROUND_SECONDS = 1.0
@@ -88,6 +89,14 @@ class Callers:
             if answer is not None:
                 return answer
         return None
+
+    async def totals(self) -> dict[str, int]:
+        """What `/stats` says of tokens and successes, from whichever gateway answers."""
+        for url in islice(self._gateways_in_turn(), len(self._urls)):
+            answer = await self._ask(url, "GET", "/stats")
+            if answer is not None:
+                return totals_of(body_of(answer)["totals"])
+        return {}
 
     async def read_many(self, jobs: Iterable[OfferedJob]) -> list[tuple[OfferedJob, Answer | None]]:
         """In the order in which they were answered."""

@@ -48,9 +48,11 @@ async def _conduct(scene: Scene) -> Evidence:
     plan, deployment = scene.plan, scene.deployment
     started_at = time.time()
     rss_mib: defaultdict[str, list[float]] = defaultdict(list)
+    before = await scene.callers.totals()
     strikes = await _load_and_strike(scene, rss_mib)
     await _settle(scene)
     await scene.callers.read_again(job for job in scene.jobs if job.first_read)
+    after = await scene.callers.totals()
     return Evidence(
         fault=plan.fault,
         least_in_flight=plan.in_flight,
@@ -68,6 +70,7 @@ async def _conduct(scene: Scene) -> Evidence:
         complaints=deployment.complaints(),
         seconds=time.time() - started_at,
         rss_mib=rss_mib,
+        totals={name: total - before.get(name, 0) for name, total in after.items()},
         seed=plan.seed,
     )
 

@@ -31,6 +31,8 @@ class Evidence:
     seconds: float
     rss_mib: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Of every process, in equal intervals while the load ran."""
+    totals: Mapping[str, int] = field(default_factory=dict)
+    """What the campaign added to the sums of `/stats`."""
     seed: int = 0
 
     @cached_property

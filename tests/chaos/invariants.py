@@ -3,6 +3,7 @@
 from tests.chaos import judging_answers, judging_calls, judging_processes
 from tests.chaos.attempts import calls_that_are_not_counted
 from tests.chaos.evidence import Evidence
+from tests.chaos.totals import totals_equal_answers
 from tests.chaos.violation import Check, Violation
 
 
@@ -27,6 +28,7 @@ INVARIANTS: dict[str, Check] = {
     "a job called twice says possible_duplicate_charge": judging_calls.surplus_is_flagged,
     "no other job says possible_duplicate_charge": judging_calls.nothing_else_is_flagged,
     "every call is counted in its result's attempts": calls_that_are_not_counted,
+    "the totals of /stats equal the answers": totals_equal_answers,
     "the provider was asked about nothing else": judging_calls.calls_belong_to_jobs,
     "no job waits more than 45 s a fault for its first call": judging_calls.nobody_waits_for_nothing,
     "at the end every record is committed": judging_processes.everything_committed,

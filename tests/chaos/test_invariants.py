@@ -39,6 +39,7 @@ class Story:
     )
     rss_mib: dict[str, list[float]] = field(default_factory=lambda: {"worker-1": [50.0] * 20 + [100.0] * 40})
     miscounted: int = 0
+    totals: dict[str, int] = field(default_factory=dict)
     is_accepted: bool = True
     uncommitted_records: int = 0
     complaints: list[str] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Story:
             complaints=Counter(self.complaints),
             seconds=1,
             rss_mib=self.rss_mib,
+            totals=self.totals,
         )
 
     def _answer(self, at: float, **told: Any) -> Answer:
@@ -150,6 +152,7 @@ _BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     "too little in flight": ("every fault struck while", _struck(in_flight=199)),
     "nothing in flight at the victim": ("every fault struck while", _struck(victim_in_flight=0)),
     "the fault never struck": ("every fault struck while", lambda: Story(strikes=[])),
+    "a total that is too high": ("the totals of", lambda: Story(totals={"succeeded": 2, "prompt_tokens": 0})),
     "a call that is not counted": ("every call is counted", lambda: _peaceful(miscounted=-1)),
     "refused": ("every offered job was accepted", lambda: Story(is_accepted=False)),
     "failed": ("every accepted job has", lambda: Story(body={"status": "failed"})),

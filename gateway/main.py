@@ -47,6 +47,7 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
         [settings.kafka_request_topic, settings.kafka_result_topic],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
+        kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
     )
     async with (
         connect_redis_result_store(

@@ -151,6 +151,7 @@ async def _ensure_topics(settings: WorkerSettings) -> None:
         ],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
+        kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
     )
 
 

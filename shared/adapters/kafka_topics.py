@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -10,6 +11,7 @@ from loguru import logger
 
 _RETRY_SECONDS = 1.0
 _TRY_SECONDS = 10.0
+_LEAST_KEPT = timedelta(days=7)
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 
@@ -19,16 +21,16 @@ async def ensure_topics(
     *,
     partitions: int,
     replication_factor: int,
+    kept: Mapping[str, timedelta] | None = None,
     patience_seconds: float = 60.0,
 ) -> None:
     """Create each topic unless it exists; an existing one keeps its partitions.
 
+    `kept`: topics whose records are needed for so long; none is kept shorter than Kafka's usual 7 days.
     A broker that is not up yet is waited for; after `patience_seconds` its error is raised.
     """
     wanted = [
-        NewTopic(
-            name, partitions, replication_factor, topic_configs={"max.message.bytes": str(MAX_RECORD_BYTES)}
-        )
+        NewTopic(name, partitions, replication_factor, topic_configs=_configs((kept or {}).get(name)))
         for name in topics
     ]
     give_up_at = time.monotonic() + patience_seconds
@@ -44,6 +46,13 @@ async def ensure_topics(
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return
+
+
+def _configs(kept: timedelta | None) -> dict[str, str]:
+    configs = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+    if kept is not None:
+        configs["retention.ms"] = str(round(max(kept, _LEAST_KEPT).total_seconds() * 1000))
+    return configs
 
 
 async def _create(bootstrap_servers: str, topics: list[NewTopic]) -> None:

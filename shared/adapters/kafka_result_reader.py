@@ -71,8 +71,9 @@ class KafkaResultReader:
 async def _seek(consumer: AIOKafkaConsumer, since: float) -> None:
     partitions = list(consumer.assignment())
     since_ms = max(0, int(since * 1000))
-    found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+    # The ends first: a record that comes in between is behind the one or found by the other.
     ends = await consumer.end_offsets(partitions)
+    found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
     for partition in partitions:
         offset = found.get(partition)
         consumer.seek(partition, offset.offset if offset is not None else ends[partition])

@@ -3,7 +3,8 @@
 import asyncio
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from loguru import logger
 
 from shared.domain.result import Failed, Succeeded
 from shared.ports import ResultLogUnavailable, Run
@@ -25,6 +26,9 @@ class KafkaResultLog:
         try:
             async with asyncio.timeout(_SEND_SECONDS):
                 await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
+        except MessageSizeTooLargeError:
+            # Trying again would hold its partition for ever; the store has the result.
+            logger.bind(request_id=run.id.request_id, bytes=len(value)).error("result_too_large_for_log")
         except (KafkaError, TimeoutError) as fault:
             raise ResultLogUnavailable(type(fault).__name__) from fault
 

@@ -45,7 +45,11 @@ class WorkerSettings(ServiceSettings):
         120, description="Silence of the provider before its outcome is unknown"
     )
     worker_max_answer_bytes: int = Field(
-        8_388_608, ge=65_536, description="Longest answer of the provider; more of it is not read"
+        1_572_864,
+        ge=65_536,
+        le=2_000_000,
+        description="Longest answer of the provider; more of it is not read. The result holds its text twice, "
+        "and a record at most 4 MiB",
     )
     worker_drain_seconds: PositiveSeconds = Field(
         600, description="Time for running calls to end after SIGTERM"

@@ -59,6 +59,18 @@ async def test_everything_since_an_instant_is_read_to_the_end(
     assert [batch async for batch in reader.read(time.time() + 3600)] == []
 
 
+async def test_a_result_that_is_too_large_for_a_record_holds_nobody_up(
+    kafka: AnyKafka, topic: str, producer: AIOKafkaProducer
+) -> None:
+    # Given a result that Kafka will never take
+    run = run_of(some_job_id())
+    await KafkaResultLog(producer, topic, "tests").append(run, success_of(run.id, "x" * 3_000_000))
+    # Then the log goes on without it
+    following = await append(producer, topic)
+    reader = KafkaResultReader(kafka.bootstrap_servers, topic, "tests")
+    assert {run.id async for batch in reader.read(0) for run, _ in batch} == {following}
+
+
 async def test_an_empty_log_ends_at_once(kafka: AnyKafka, topic: str) -> None:
     reader = KafkaResultReader(kafka.bootstrap_servers, topic, "tests")
     assert [batch async for batch in reader.read(0)] == []

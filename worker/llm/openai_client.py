@@ -27,7 +27,7 @@ from worker.llm.transport_errors import transport_error
 from worker.ports import Completion, LLMError, Rejected
 
 _MOST_KEYS = 1024
-_MOST_ANSWER_BYTES = 8_388_608
+_MOST_ANSWER_BYTES = 1_572_864
 _READ_BUFFER_BYTES = 16_384  # of every connection, while long answers wait for their turn
 _ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 

@@ -48,7 +48,7 @@ class WorkerSettings(ServiceSettings):
         1_572_864,
         ge=65_536,
         le=2_000_000,
-        description="Longest answer of the provider; more of it is not read. The result holds its text twice, "
+        description="Longest answer of the provider; more of it is not read. A result holds its text twice, "
         "and a record at most 4 MiB",
     )
     worker_drain_seconds: PositiveSeconds = Field(

@@ -13,11 +13,15 @@ def attempts_of(job: OfferedJob) -> int:
 
 
 def calls_that_are_not_counted(evidence: Evidence) -> Iterable[str]:
-    """A worker that dies between its mark and its call counts one that never was: not after such a fault."""
+    """A worker that dies between its mark and its call counts one that never was: not after such a fault.
+
+    A call that is cut off at the deadline counts, also if it was still on its way to the provider.
+    """
     if any(strike.victim_key or strike.cuts_calls for strike in evidence.strikes):
         return
     for job in evidence.jobs:
         if status_of(job.first_read) in ENDED:
             counted, seen = attempts_of(job), len(evidence.calls_of(job))
-            if counted != seen:
+            may_be_on_its_way = status_of(job.first_read) in ("expired", "cancelled")
+            if counted not in (seen, seen + may_be_on_its_way):
                 yield f"{job.request_id} says {counted} attempts, the provider saw {seen}"

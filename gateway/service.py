@@ -134,9 +134,10 @@ class JobService:
         if await self._store.is_available():
             return None
         waited = await self._wait(watch, wait_seconds)
-        if waited is None:
-            await self._check_unknown()
-        return Answered(waited) if waited is not None else None
+        if waited is not None:
+            return Answered(waited)
+        await self._check_unknown()
+        return None
 
     async def _check_unknown(self) -> None:
         """Nobody knows the id, unless the store that would know it is away."""

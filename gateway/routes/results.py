@@ -43,7 +43,7 @@ async def cancel(request: Request, request_id: str) -> Response:
 
 @router.delete("/result/{request_id}", status_code=204, responses=DELETE_ANSWERS)
 async def delete(request: Request, request_id: str) -> Response:
-    """Erase the result of a finished job; its id stays taken until it would have been forgotten."""
+    """Erase the result of a finished job; its id stays taken for a whole retention more."""
     job_id = _job_id(request_id)
     request.state.request_id = job_id.request_id if job_id is not None else None
     outcome = await app_state(request).service.delete(job_id) if job_id is not None else None

@@ -1,7 +1,6 @@
 """The durable store while it answers, the memory of this process while it does not.
 
-When the durable store is back, what lives in memory is moved there: claims, leases
-and results.
+When the durable store is back, what lives in memory is moved there: claims, leases and results.
 """
 
 import asyncio

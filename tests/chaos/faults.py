@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from tests.chaos.deployment import PARTITIONS, Gateway, Worker
+from tests.chaos.outage import in_thread, outage
 from tests.chaos.scene import Scene, now
 from tests.chaos.strike import Departure, Strike
 from tests.support.apache_kafka import ApacheKafka
@@ -78,28 +79,21 @@ async def pause_redis(scene: Scene) -> Strike:
     """Redis answers nobody for a while."""
     redis = scene.deployment.surroundings.redis
     assert isinstance(redis, RedisServer), "needs a Redis of its own"
-    await scene.until_busy()
-    at = now()
-    redis.pause()
-    strike = await scene.struck(at)
-    await asyncio.sleep(_OUTAGE_SECONDS)
-    redis.resume()
-    scene.say("Redis answers again")
-    return replace(strike, over_at=now())
+    steps = in_thread(redis.pause), in_thread(redis.resume)
+    return await outage(scene, *steps, _OUTAGE_SECONDS, "Redis answers again")
 
 
 async def kill_broker(scene: Scene) -> Strike:
     """kill -9 of the only Kafka node, which comes back with the data it had."""
+    return await lose_broker(scene, _OUTAGE_SECONDS)
+
+
+async def lose_broker(scene: Scene, seconds: float) -> Strike:
+    """kill -9 of the only Kafka node, and its return with the data it had after `seconds`."""
     kafka = scene.deployment.surroundings.kafka
     assert isinstance(kafka, ApacheKafka), "needs a Kafka of its own"
-    await scene.until_busy()
-    at = now()
-    kafka.kill_node()
-    strike = await scene.struck(at)
-    await asyncio.sleep(_OUTAGE_SECONDS)
-    await asyncio.to_thread(kafka.start_node)
-    scene.say("Kafka is back")
-    return replace(strike, over_at=now())
+    steps = in_thread(kafka.kill_node), in_thread(kafka.start_node)
+    return await outage(scene, *steps, seconds, "Kafka is back")
 
 
 async def taken_over(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from tests.chaos.evidence import Strike
+from tests.chaos.faults import lose_broker
 from tests.chaos.kafka_cluster import KafkaCluster
 from tests.chaos.offered_job import OfferedJob, body_of, status_of
 from tests.chaos.scene import Scene, now
@@ -145,15 +146,7 @@ async def reset_offsets(scene: Scene) -> Strike:
 
 async def lose_broker_and_disk(scene: Scene) -> Strike:
     """kill -9 of the only node for so long that facts go to the log file, whose disk is full."""
-    kafka = _apache(scene)
-    await scene.until_busy()
-    at = now()
-    kafka.kill_node()
-    strike = await scene.struck(at)
-    await asyncio.sleep(_LONG_OUTAGE_SECONDS)
-    await asyncio.to_thread(kafka.start_node)
-    scene.say("Kafka is back")
-    return replace(strike, over_at=now())
+    return await lose_broker(scene, _LONG_OUTAGE_SECONDS)
 
 
 def _is_offering(scene: Scene) -> bool:

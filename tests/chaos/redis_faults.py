@@ -1,12 +1,13 @@
 """What happens to the Redis that people run: it dies, comes back empty, hangs, fails over, cuts, is full."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
 from tests.chaos.evidence import Strike
+from tests.chaos.outage import Step, in_thread, outage
 from tests.chaos.scene import Plan, Scene, now
 from tests.support.redis_process import RedisBinary, RedisServer
 from tests.support.redis_sentinel import SentinelRedis
@@ -32,27 +33,13 @@ class RedisPlan(Plan):
 async def restart_redis(scene: Scene) -> Strike:
     """kill -9. It comes back with its append-only file if the plan gave it one, else empty."""
     server = _server(scene)
-
-    async def strike() -> None:
-        await asyncio.to_thread(server.kill)
-
-    async def repair() -> None:
-        await asyncio.to_thread(server.start)
-
-    return await _outage(scene, strike, repair)
+    return await _outage(scene, in_thread(server.kill), in_thread(server.start))
 
 
 async def silence_redis(scene: Scene) -> Strike:
     """SIGSTOP: connections stay open, and nobody is answered."""
     server = _server(scene)
-
-    async def strike() -> None:
-        await asyncio.to_thread(server.pause)
-
-    async def repair() -> None:
-        server.resume()
-
-    return await _outage(scene, strike, repair)
+    return await _outage(scene, in_thread(server.pause), in_thread(server.resume))
 
 
 async def fill_redis(scene: Scene) -> Strike:
@@ -99,18 +86,9 @@ async def cut_subscriptions(scene: Scene) -> Strike:
     return strike
 
 
-async def _outage(
-    scene: Scene, strike: Callable[[], Awaitable[None]], repair: Callable[[], Awaitable[None]]
-) -> Strike:
+async def _outage(scene: Scene, strike: Step, repair: Step) -> Strike:
     assert isinstance(scene.plan, RedisPlan)
-    await scene.until_busy()
-    at = now()
-    await strike()
-    struck = await scene.struck(at)
-    await asyncio.sleep(scene.plan.outage_seconds)
-    await repair()
-    scene.say("Redis is as it was")
-    return replace(struck, over_at=now())
+    return await outage(scene, strike, repair, scene.plan.outage_seconds, "Redis is as it was")
 
 
 def _server(scene: Scene) -> RedisServer:

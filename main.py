@@ -11,12 +11,15 @@ from gateway.queue.inprocess_job_queue import InProcessJobQueue
 from gateway.settings import GatewaySettings
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink
+from shared.adapters.job_limits import memory_limits, redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.job import ANY_MODEL
 from shared.garbage_collector import settle_garbage_collector
+from shared.limits import JobLimits
 from shared.ports import EventSink, ResultStore
 from shared.settings import load_settings
 from shared.telemetry.logging import configure_logging
@@ -43,11 +46,11 @@ class OneProcessSettings(GatewaySettings, WorkerSettings):
 async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
     """The adapters of one process, with its worker running behind the queue."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(_connect_store(settings))
+        store, limits = await stack.enter_async_context(_connect_store(settings))
         events = await stack.enter_async_context(_connect_events(settings))
         llm = await stack.enter_async_context(_connect_llm(settings))
         processor = await stack.enter_async_context(
-            connect_processor(settings, store, NoResultLog(), events, llm)
+            connect_processor(settings, store, NoResultLog(), events, llm, limits=limits)
         )
         queue = InProcessJobQueue()
         await stack.enter_async_context(
@@ -58,14 +61,15 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
-        yield Adapters(store, queue, mode="one process", accepts_caller_keys=True)
+        yield Adapters(store, queue, mode="one process", accepts_caller_keys=True, limits=limits)
 
 
 @asynccontextmanager
-async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[ResultStore]:
+async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[tuple[ResultStore, JobLimits | None]]:
     memory = MemoryResultStore(settings.retention())
+    table, prices = settings.limit_table(), settings.own_prices()
     if not settings.redis_enabled:
-        yield memory
+        yield memory, memory_limits(table, prices)
         return
     async with (
         connect_redis_result_store(
@@ -76,7 +80,7 @@ async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[ResultSt
         ) as redis,
         fall_back_to_memory(redis, memory) as store,
     ):
-        yield store
+        yield store, redis_limits(table, prices, redis, store.is_available, MemoryLimiter())
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from gateway.service import JobService
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from shared.domain.job import ModelDefaults
+from shared.limits import JobLimits
 from shared.ports import ResultStore
 
 
@@ -23,6 +24,8 @@ class Adapters:
     """How jobs travel: "one process" or "distributed"."""
     accepts_caller_keys: bool
     """Whether a caller's key can reach the provider call without travelling in the clear."""
+    limits: JobLimits | None = None
+    """None: nobody has any."""
 
 
 @dataclass(frozen=True, slots=True)

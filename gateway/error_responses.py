@@ -21,6 +21,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.UNSUPPORTED_MODEL: 400,
     ErrorCode.REQUEST_ID_MISMATCH: 400,
     ErrorCode.UNSUPPORTED_SCHEMA: 400,
+    ErrorCode.ABOVE_LIMIT: 400,
     ErrorCode.UPSTREAM_REJECTED: 400,
     ErrorCode.CONTEXT_TOO_LONG: 400,
     ErrorCode.CONTENT_POLICY: 400,
@@ -36,6 +37,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.STILL_RUNNING: 409,
     ErrorCode.GONE: 410,
     ErrorCode.BODY_TOO_LARGE: 413,
+    ErrorCode.LIMIT_EXCEEDED: 429,
     ErrorCode.UPSTREAM_RATE_LIMITED: 429,
     ErrorCode.UPSTREAM_QUOTA_EXCEEDED: 429,
     ErrorCode.INTERNAL_ERROR: 500,
@@ -50,6 +52,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
 }
 
 _RETRY_AFTER_SECONDS = 2.0
+_MOST_JITTER_SECONDS = 30.0
 _MUST_NOT_RETRY = frozenset(
     {
         ErrorCode.DUPLICATE_REQUEST_ID,
@@ -96,4 +99,5 @@ def _retry_after_seconds(error: JobError) -> int:
     """What the provider said, or a guess; with jitter, so that callers do not come back as one."""
     told = (error.details or {}).get("retry_after_seconds")
     seconds = float(told) if isinstance(told, int | float) else _RETRY_AFTER_SECONDS
-    return max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))  # noqa: S311
+    jitter_seconds = random.uniform(0.0, min(seconds / 2, _MOST_JITTER_SECONDS))  # noqa: S311
+    return max(1, math.ceil(seconds + jitter_seconds))

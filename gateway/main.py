@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.error_responses import error_response
+from gateway.limit_headers import limit_headers
 from gateway.middleware import RequestBoundary
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
@@ -25,9 +26,11 @@ from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from shared.adapters.fallback_result_store import fall_back_to_memory
+from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
+from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
@@ -49,23 +52,28 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
         replication_factor=settings.kafka_replication_factor,
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
     )
-    async with (
-        connect_redis_result_store(
-            settings.redis_url.get_secret_value(),
-            max_connections=settings.redis_max_connections,
-            retention=settings.retention(),
-        ) as redis,
-        fall_back_to_memory(redis, MemoryResultStore(settings.retention())) as store,
-        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
-        tail_results(
-            store,
-            KafkaResultReader(
-                settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
-            ),
-        ),
-    ):
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(
+            connect_redis_result_store(
+                settings.redis_url.get_secret_value(),
+                max_connections=settings.redis_max_connections,
+                retention=settings.retention(),
+            )
+        )
+        memory = MemoryResultStore(settings.retention())
+        store = await stack.enter_async_context(fall_back_to_memory(redis, memory))
+        limits = redis_limits(
+            settings.limit_table(), settings.own_prices(), redis, store.is_available, MemoryLimiter()
+        )
+        producer = await stack.enter_async_context(
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+        )
+        reader = KafkaResultReader(
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+        )
+        await stack.enter_async_context(tail_results(store, reader, limits.settle if limits else None))
         queue = KafkaJobQueue(producer, settings.kafka_request_topic, f"/{settings.llm_app_name}/gateway")
-        yield Adapters(store, queue, mode="distributed", accepts_caller_keys=False)
+        yield Adapters(store, queue, mode="distributed", accepts_caller_keys=False, limits=limits)
 
 
 def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI:
@@ -74,7 +82,9 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _explained(connect(settings)) as adapters:
-            service = JobService(adapters.store, adapters.queue, max_waiters=settings.llm_max_waiters)
+            service = JobService(
+                adapters.store, adapters.queue, max_waiters=settings.llm_max_waiters, limits=adapters.limits
+            )
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             app.state.gateway = AppState(
                 settings, adapters, service, settings.model_defaults(), limits, Stats()
@@ -107,7 +117,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestRefused)
     async def refused(request: Request, fault: RequestRefused) -> Response:
-        return _refuse(request, fault.error, request.state.request_id)
+        response = _refuse(request, fault.error, request.state.request_id)
+        response.headers.update(limit_headers(fault.admission) if fault.admission is not None else {})
+        return response
 
     @app.exception_handler(QueueUnavailable)
     async def no_queue(request: Request, fault: QueueUnavailable) -> Response:

@@ -23,9 +23,16 @@ _VISIBLE = r"[^\p{Z}\p{C}]"
 _RETRY_AFTER = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
 _REPLAYED = {"Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}}
 _PREFERENCE_APPLIED = {"Preference-Applied": {"schema": {"type": "string"}}}
+_LIMITS = {
+    name: {
+        "schema": {"type": "string"},
+        "description": "draft-ietf-httpapi-ratelimit-headers, if limits are set",
+    }
+    for name in ("RateLimit-Policy", "RateLimit")
+}
 _HEADERS: dict[int, Json] = {
     409: {"x-should-retry": {"schema": {"type": "string", "enum": ["false"]}}},
-    429: _RETRY_AFTER,
+    429: {**_RETRY_AFTER, **_LIMITS},
     503: _RETRY_AFTER,
 }
 _REASONS = {
@@ -36,7 +43,7 @@ _REASONS = {
     405: "The path exists, not with this method",
     409: "The request id belongs to another request, or the job's deadline has passed",
     413: "The body is larger than `LLM_MAX_BODY_BYTES`",
-    429: "The provider's limit is used up; try again after `Retry-After`",
+    429: "The caller's or the provider's limit is used up; try again after `Retry-After`",
     500: "A fault of the service; `error.trace_id` finds it in the log",
     503: "Not accepted, or the provider is away; try again after `Retry-After`",
 }
@@ -61,7 +68,7 @@ JOB_ANSWERS: Responses = {
     200: {
         "model": SucceededAnswer,
         "description": "The result",
-        "headers": {**_REPLAYED, **_PREFERENCE_APPLIED},
+        "headers": {**_REPLAYED, **_PREFERENCE_APPLIED, **_LIMITS},
     },
     202: {
         "model": AcceptedAnswer,
@@ -70,6 +77,7 @@ JOB_ANSWERS: Responses = {
             "Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}},
             **_RETRY_AFTER,
             **_PREFERENCE_APPLIED,
+            **_LIMITS,
         },
     },
 }

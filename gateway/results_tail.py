@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from loguru import logger
 
+from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Run
 
@@ -30,10 +31,18 @@ class ResultReader(Protocol):
     def follow(self, since: float) -> AsyncIterator[Sequence[tuple[Run, Succeeded | Failed]]]: ...
 
 
+Settle = Callable[[JobId, Succeeded | Failed], Awaitable[None]]
+
+
 @asynccontextmanager
-async def tail_results(store: TailedStore, reader: ResultReader) -> AsyncIterator[None]:
-    """Hand the store, whenever it is away, every result that is logged, while the block runs."""
-    task = asyncio.create_task(_tail_forever(store, reader))
+async def tail_results(
+    store: TailedStore, reader: ResultReader, settle: Settle | None = None
+) -> AsyncIterator[None]:
+    """Hand the store, whenever it is away, every result that is logged, while the block runs.
+
+    `settle`: who holds something for the jobs that ended.
+    """
+    task = asyncio.create_task(_tail_forever(store, reader, settle))
     try:
         yield
     finally:
@@ -41,10 +50,10 @@ async def tail_results(store: TailedStore, reader: ResultReader) -> AsyncIterato
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _tail_forever(store: TailedStore, reader: ResultReader) -> None:
+async def _tail_forever(store: TailedStore, reader: ResultReader, settle: Settle | None) -> None:
     while True:
         await store.until_degraded()
-        tail = asyncio.create_task(_tail(store, reader, time.time() - _MARGIN_SECONDS))
+        tail = asyncio.create_task(_tail(store, reader, settle, time.time() - _MARGIN_SECONDS))
         try:
             await store.until_healthy()
         finally:
@@ -52,11 +61,13 @@ async def _tail_forever(store: TailedStore, reader: ResultReader) -> None:
             await asyncio.gather(tail, return_exceptions=True)
 
 
-async def _tail(store: TailedStore, reader: ResultReader, since: float) -> None:
+async def _tail(store: TailedStore, reader: ResultReader, settle: Settle | None, since: float) -> None:
     while True:
         try:
             async for told in reader.follow(since):
                 for run, result in told:
+                    if settle is not None:
+                        await settle(run.id, result)
                     await store.restore(run, result)
         except Exception as fault:
             logger.bind(fault=f"{type(fault).__name__}: {fault}").warning("results_not_read")

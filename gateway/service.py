@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -10,6 +10,7 @@ from gateway.ports import JobQueue, QueueUnavailable
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
+from shared.limits import Admission, JobLimits
 from shared.ports import (
     Conflicting,
     Deleted,
@@ -29,6 +30,8 @@ class Answered:
     result: Succeeded | Failed
     is_replay: bool = False
     """The result was there before this request."""
+    admission: Admission | None = field(default=None, compare=False)
+    """What the limits said, if they were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +42,27 @@ class Accepted:
     status: Literal["queued", "running"]
     expires_at: datetime
     """When the id is forgotten if the job never ends."""
+    admission: Admission | None = field(default=None, compare=False)
 
 
 class RequestRefused(Exception):
-    """The request conflicts with what is stored."""
+    """The request conflicts with what is stored, or goes beyond what its owner may use."""
 
-    def __init__(self, error: JobError) -> None:
+    def __init__(self, error: JobError, admission: Admission | None = None) -> None:
         super().__init__(error.message)
         self.error = error
+        self.admission = admission
 
 
 class JobService:
     """What HTTP can do with jobs."""
 
-    def __init__(self, store: JobClaims, queue: JobQueue, *, max_waiters: int) -> None:
+    def __init__(
+        self, store: JobClaims, queue: JobQueue, *, max_waiters: int, limits: JobLimits | None = None
+    ) -> None:
         self._store = store
         self._queue = queue
+        self._limits = limits
         self._max_waiters = max_waiters
         self._waits: set[asyncio.Timeout] = set()
         self._is_draining = False
@@ -81,8 +89,10 @@ class JobService:
                 case Pending():
                     return await self._join(job, watch, wait_seconds)
                 case Reserved():
+                    admission = await self._admit(job, claim) if self._limits is not None else None
                     await self._enqueue_reserved(job, claim)
-                    return await self._wait_or_accept(job, watch, wait_seconds, was_enqueued=True)
+                    outcome = await self._wait_or_accept(job, watch, wait_seconds, was_enqueued=True)
+                    return outcome if admission is None else replace(outcome, admission=admission)
 
     async def get(self, job_id: JobId, wait_seconds: float) -> Answered | Accepted | Deleted | None:
         """What is known of a job, after waiting for its result at most `wait_seconds`."""
@@ -144,10 +154,20 @@ class JobService:
         if not await self._store.is_available():
             raise StoreUnavailable("it is away, and may know this request_id")
 
+    async def _admit(self, job: Job, claim: str) -> Admission | None:
+        """A hold for a new job, or the id is free again."""
+        admission = await self._limits.take(job) if self._limits is not None else None
+        if admission is not None and admission.refusal is not None:
+            await self._store.release(job.id, claim)
+            raise RequestRefused(admission.refusal, admission)
+        return admission
+
     async def _enqueue_reserved(self, job: Job, claim: str) -> None:
         try:
             await self._queue.enqueue(job)
         except QueueUnavailable:
+            if self._limits is not None:
+                await self._limits.give_back(job.id)
             await self._store.release(job.id, claim)
             raise
 

@@ -10,6 +10,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.job import ModelDefaults
+from shared.domain.limits import Limits, LimitTable, parse_limits
+from shared.domain.prices import OwnPrice, parse_own_prices
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -39,6 +41,35 @@ class ServiceSettings(BaseSettings):
     llm_supported_models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("gpt-4o-mini", "gpt-4o", "gpt-3.5-turbo", "gpt-3.5-turbo-16k"),
         description="Models that may be asked for, comma separated; * allows all",
+    )
+    llm_limit_requests_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a client may send in any 60 s; 0: no limit"
+    )
+    llm_limit_tokens_per_minute: int = Field(
+        0,
+        ge=0,
+        le=10**12,
+        description="Tokens that the requests of any 60 s may use, estimated, then corrected; 0: no limit",
+    )
+    llm_limit_jobs_in_flight: int = Field(
+        0, ge=0, le=1_000_000, description="Jobs of a client that wait or run at once; 0: no limit"
+    )
+    llm_limit_dollars_per_day: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Dollars of a client from midnight to midnight UTC; 0: no limit. A model without a known "
+        "price spends none",
+    )
+    llm_limits: str = Field(
+        "",
+        description='Limits of single clients as JSON, `{"billing": {"requests_per_minute": 100}}`; also '
+        "`tokens_per_minute`, `jobs_in_flight`, `dollars_per_day`; what is left out is as above",
+    )
+    llm_prices: str = Field(
+        "",
+        description="Own prices as JSON, in dollars for a million tokens: "
+        '`{"my-model": {"input": 0.5, "output": 1.5, "cached": 0.1}}`; others are as genai-prices says',
     )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"), description="Redis or Valkey; may hold a password"
@@ -83,6 +114,30 @@ class ServiceSettings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("llm_limits")
+    @classmethod
+    def _check_limits(cls, value: str) -> str:
+        parse_limits(value, Limits())
+        return value
+
+    @field_validator("llm_prices")
+    @classmethod
+    def _check_prices(cls, value: str) -> str:
+        parse_own_prices(value)
+        return value
+
+    def limit_table(self) -> LimitTable:
+        default = Limits(
+            requests_per_minute=self.llm_limit_requests_per_minute,
+            tokens_per_minute=self.llm_limit_tokens_per_minute,
+            jobs_in_flight=self.llm_limit_jobs_in_flight,
+            dollars_per_day=self.llm_limit_dollars_per_day,
+        )
+        return LimitTable(default, parse_limits(self.llm_limits, default))
+
+    def own_prices(self) -> dict[str, OwnPrice]:
+        return parse_own_prices(self.llm_prices)
 
     def retention(self) -> timedelta:
         return timedelta(hours=self.redis_ttl_hours)

@@ -12,19 +12,23 @@ from loguru import logger
 
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink
+from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns
+from shared.prices import Prices
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
 from worker.health import serve_health
 from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
+from worker.llm.priced_client import PricedClient
 from worker.llm.retrying_client import RetryingClient
 from worker.ports import LLMClient, ResultLog
 from worker.redis_store_condition import RedisStoreCondition
@@ -54,17 +58,26 @@ async def connect_llm(settings: WorkerSettings) -> AsyncIterator[LLMClient]:
 
 @asynccontextmanager
 async def connect_processor(
-    settings: WorkerSettings, store: JobRuns, log: ResultLog, events: EventSink, llm: LLMClient
+    settings: WorkerSettings,
+    store: JobRuns,
+    log: ResultLog,
+    events: EventSink,
+    llm: LLMClient,
+    *,
+    limits: JobLimits | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
+    priced = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
     retrying = RetryingClient(
-        ObservedClient(llm, events),
+        ObservedClient(priced, events),
         max_attempts=settings.worker_max_attempts,
         backoff_seconds=settings.worker_backoff_seconds,
         max_backoff_seconds=settings.worker_max_backoff_seconds,
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
-        yield JobProcessor(store, log, retrying, events, leases, max_runs=settings.worker_max_runs)
+        yield JobProcessor(
+            store, log, retrying, events, leases, max_runs=settings.worker_max_runs, limits=limits
+        )
 
 
 async def run(settings: WorkerSettings) -> None:
@@ -98,7 +111,10 @@ async def run(settings: WorkerSettings) -> None:
         )
         llm = await stack.enter_async_context(connect_llm(settings))
         log = KafkaResultLog(producer, settings.kafka_result_topic, f"/{settings.llm_app_name}/worker")
-        processor = await stack.enter_async_context(connect_processor(settings, store, log, events, llm))
+        limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
+        processor = await stack.enter_async_context(
+            connect_processor(settings, store, log, events, llm, limits=limits)
+        )
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )

@@ -39,6 +39,10 @@ class Completion:
     confidence: float | None
     usage: Usage | None
     latency_ms: float
+    cached_tokens: int = 0
+    """Of the prompt: the provider had them cached, and charges less."""
+    cost_usd: float | None = None
+    """None: the price is not known."""
     attempts: int = 1
     rate_limited: bool = False
     possible_duplicate_charge: bool = False

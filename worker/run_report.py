@@ -34,6 +34,7 @@ class RunReport:
             retry_count=self._earlier_calls + completion.attempts - 1,
             rate_limited=completion.rate_limited,
             possible_duplicate_charge=completion.possible_duplicate_charge or self._may_have_been_called,
+            cost_usd=completion.cost_usd,
             metadata=self._job.metadata,
             message=completion.message,
             finish_reason=completion.finish_reason,

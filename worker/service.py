@@ -10,6 +10,7 @@ from shared.domain.errors import ErrorCode, JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
+from shared.limits import JobLimits
 from shared.ports import (
     Begun,
     Conflicting,
@@ -66,6 +67,7 @@ class JobProcessor:
         *,
         max_runs: int,
         store_away_seconds: float = _STORE_AWAY_SECONDS,
+        limits: JobLimits | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -74,6 +76,7 @@ class JobProcessor:
         self._leases = leases
         self._max_runs = max_runs
         self._store_away_seconds = store_away_seconds
+        self._limits = limits
         self._processing: set[JobId] = set()
 
     async def process(self, job: Job, *, may_have_run: bool = False) -> Outcome:
@@ -133,15 +136,12 @@ class JobProcessor:
         return Done()
 
     async def _execute(self, job: Job, begun: Begun, report: RunReport, hold: Hold) -> Succeeded | Failed:
-        if begun.is_cancelled:
-            return report.cancelled("before it could start")
+        ended = self._ended_before_call(job, begun, report)
+        if ended is None and (refusal := await self._over_limit(job)) is not None:
+            ended = report.failed(refusal)
+        if ended is not None:
+            return ended
         remaining_seconds = (job.deadline - report.started_at).total_seconds()
-        if remaining_seconds <= 0:
-            return report.expired("before it could start")
-        if begun.interrupted_runs >= self._max_runs:
-            return report.failed(too_many_runs(begun.interrupted_runs))
-        if begun.interrupted_runs and job.on_unknown == "fail":
-            return report.failed(UNKNOWN_OUTCOME)
         history = CallHistory(report.first_attempt)
         try:
             async with hold.until_cancelled(remaining_seconds):
@@ -155,14 +155,41 @@ class JobProcessor:
             logger.bind(request_id=job.id.request_id).exception("job_crashed")
             return report.failed(CRASHED)
 
+    def _ended_before_call(self, job: Job, begun: Begun, report: RunReport) -> Failed | None:
+        if begun.is_cancelled:
+            return report.cancelled("before it could start")
+        if job.deadline <= report.started_at:
+            return report.expired("before it could start")
+        if begun.interrupted_runs >= self._max_runs:
+            return report.failed(too_many_runs(begun.interrupted_runs))
+        if begun.interrupted_runs and job.on_unknown == "fail":
+            return report.failed(UNKNOWN_OUTCOME)
+        return None
+
+    async def _over_limit(self, job: Job) -> JobError | None:
+        """A job that a gateway admitted holds already; a direct producer's takes its hold here."""
+        if self._limits is None:
+            return None
+        admission = await self._limits.take(job)
+        return admission.refusal if admission is not None else None
+
     async def _save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         """The answer is paid for: it is kept until the store takes it."""
         while True:
             try:
-                return await self._store.save(run, result)
+                if self._limits is None:
+                    return await self._store.save(run, result)
+                return await self._settle_and_save(self._limits, run, result)
             except StoreUnavailable as fault:
                 logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)
+
+    async def _settle_and_save(
+        self, limits: JobLimits, run: Run, result: Succeeded | Failed
+    ) -> Succeeded | Failed | None:
+        """In this order: who sees the result may send the next job. Both go out in one round trip."""
+        _, stored = await asyncio.gather(limits.settle(run.id, result), self._store.save(run, result))
+        return stored
 
     async def _copy(self, run: Run, result: Succeeded | Failed) -> None:
         """Before the record is finished: a store that loses data must find every result in the log."""
@@ -187,6 +214,7 @@ class JobProcessor:
                 llm_latency_ms=result.llm_latency_ms,
                 prompt_tokens=usage.prompt_tokens if usage else None,
                 completion_tokens=usage.completion_tokens if usage else None,
+                cost_usd=result.cost_usd,
                 possible_duplicate_charge=result.possible_duplicate_charge,
                 metadata=result.metadata,
             )

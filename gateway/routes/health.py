@@ -60,7 +60,8 @@ def _redis_state(state: AppState, *, is_available: bool) -> str:
         return "available"
     if state.adapters.mode == "one process":
         return "unavailable: results live in memory"
-    return "unavailable: results come through Kafka, each process knows only the ids it has seen"
+    limits = ", each gateway counts its own callers" if state.adapters.limits is not None else ""
+    return f"unavailable: results come through Kafka, each process knows only the ids it has seen{limits}"
 
 
 def _kafka_state(state: AppState, *, is_available: bool) -> str:

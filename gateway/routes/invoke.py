@@ -3,12 +3,14 @@
 from fastapi import APIRouter, Request, Response
 
 from gateway.app_state import AppState, app_state
+from gateway.limit_headers import limit_headers
 from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
 from gateway.routes.answers import answer, elapsed_ms
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.job import Job, job_from_body
 from shared.domain.validation import parse_invoke_body
+from shared.limits import Admission
 
 router = APIRouter(tags=["jobs"])
 
@@ -39,6 +41,10 @@ async def _submit(request: Request, state: AppState, preferences: Preferences) -
     response = answer(request, outcome)
     if preferences.applied:
         response.headers["Preference-Applied"] = preferences.applied
+    if state.adapters.limits is not None:
+        policy = state.adapters.limits.of(job.id.owner)
+        admission = outcome.admission or (Admission(policy) if policy is not None else None)
+        response.headers.update(limit_headers(admission) if admission is not None else {})
     return response
 
 

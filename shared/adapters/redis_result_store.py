@@ -4,23 +4,20 @@ Every step is atomic, and repeating it after a lost reply gives the same answer.
 """
 
 import asyncio
-import contextlib
-import hashlib
 import itertools
 import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from loguru import logger
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
 
 from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
@@ -38,12 +35,10 @@ from shared.ports import (
     StoreUnavailable,
 )
 
-_SCRIPTS = Path(__file__).parent / "redis_scripts"
 _SWEEP_SECONDS = 1.0
 _RECONNECT_SECONDS = 0.5
 _TOTALS = "llm:totals"
 _LOST, _CANCELLED = 0, 2
-_FAULTS = (RedisError, OSError, TimeoutError)
 
 
 @asynccontextmanager
@@ -80,21 +75,21 @@ class RedisResultStore:
 
     def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
         self.client = client
-        self._batches = RedisBatches(client)
+        self.batches = RedisBatches(client)
         self._retention = retention
         self._replica = secrets.token_hex(8)
         self._channel = f"llm:results:{self._replica}"
         self._own_claims = f"{self._replica}:" if queue_dies_with_process else ""
         self._watches = ResultWatches()
         self._is_listening = True
-        self._reserve = _Script("reserve")
-        self._release = _Script("release")
-        self._look = _Script("look")
-        self._cancel = _Script("cancel")
-        self._delete = _Script("delete")
-        self._begin = _Script("begin")
-        self._renew = _Script("renew")
-        self._save = _Script("save")
+        self._reserve = RedisScript("reserve")
+        self._release = RedisScript("release")
+        self._look = RedisScript("look")
+        self._cancel = RedisScript("cancel")
+        self._delete = RedisScript("delete")
+        self._begin = RedisScript("begin")
+        self._renew = RedisScript("renew")
+        self._save = RedisScript("save")
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
@@ -185,26 +180,26 @@ class RedisResultStore:
                 return None
 
     async def totals(self) -> dict[str, int]:
-        with _store_faults():
-            stored = await self._batches.call("HGETALL", _TOTALS)
+        with store_faults():
+            stored = await self.batches.call("HGETALL", _TOTALS)
         return {name.decode(): int(amount) for name, amount in stored.items()}
 
     async def is_available(self) -> bool:
         try:
             async with asyncio.timeout(1):
                 return bool(await self.client.ping())
-        except _FAULTS:
+        except REDIS_FAULTS:
             return False
 
     async def aclose(self) -> None:
-        await self._batches.aclose()
+        await self.batches.aclose()
 
     async def listen_forever(self, listener: Redis) -> None:
         """Resolve waits by what workers publish; survives every loss of the connection."""
         while True:
             try:
                 await self._listen(listener)
-            except (*_FAULTS, StoreUnavailable) as fault:
+            except (*REDIS_FAULTS, StoreUnavailable) as fault:
                 if self._is_listening:
                     logger.bind(fault=type(fault).__name__).warning("result_channel_lost")
                 self._is_listening = False
@@ -236,9 +231,9 @@ class RedisResultStore:
     async def sweep(self) -> None:
         # Chosen before the question goes out: a watch that is armed meanwhile is for a later result.
         armed = self._watches.armed()
-        with _store_faults():
+        with store_faults():
             results = await asyncio.gather(
-                *(self._batches.call("HGET", _key(job_id), "res") for job_id, _ in armed)
+                *(self.batches.call("HGET", _key(job_id), "res") for job_id, _ in armed)
             )
         for (job_id, watch), result in zip(armed, results, strict=True):
             if result is not None:
@@ -254,21 +249,8 @@ class RedisResultStore:
     def _forgotten_at_ms(self, expires_at: datetime) -> int:
         return _ms((expires_at + self._retention).timestamp())
 
-    async def _call(self, script: "_Script", job_id: JobId, arguments: list[Any], *more_keys: str) -> Any:
-        keys_and_arguments = (1 + len(more_keys), _key(job_id), *more_keys, *arguments)
-        with _store_faults():
-            try:
-                return await self._batches.call("EVALSHA", script.sha, *keys_and_arguments)
-            except NoScriptError:  # the first call, or a store that was restarted
-                return await self._batches.call("EVAL", script.text, *keys_and_arguments)
-
-
-class _Script:
-    """A Lua step."""
-
-    def __init__(self, name: str) -> None:
-        self.text = (_SCRIPTS / f"{name}.lua").read_text()
-        self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - Redis names scripts so
+    async def _call(self, script: RedisScript, job_id: JobId, arguments: list[Any], *more_keys: str) -> Any:
+        return await script.run(self.batches, [_key(job_id), *more_keys], arguments)
 
 
 def _resolve(watch: Watch, job_id: JobId, stored: bytes) -> None:
@@ -276,14 +258,6 @@ def _resolve(watch: Watch, job_id: JobId, stored: bytes) -> None:
         watch.resolve(load_result(stored))
     except ValueError:
         logger.bind(request_id=job_id.request_id).exception("result_unreadable")
-
-
-@contextlib.contextmanager
-def _store_faults() -> Any:
-    try:
-        yield
-    except _FAULTS as fault:
-        raise StoreUnavailable(f"{type(fault).__name__}: {fault}") from fault
 
 
 def _known(reply: list[Any]) -> Pending | Finished | Deleted | None:

@@ -64,6 +64,7 @@ def result_from_topic_body(body: dict[str, Any]) -> Succeeded | Failed:
         "completed_at": datetime.fromisoformat(body["timestamp"]),
         **{name: performance[name] for name in _KEPT_PERFORMANCE},
         "possible_duplicate_charge": body["possible_duplicate_charge"],
+        "cost_usd": body["cost_usd"],
         "metadata": body["metadata"],
         "status": body["status"],
     }
@@ -97,7 +98,7 @@ def _outcome(
         },
         "model": result.model,
         "cached": is_replay,
-        "cost_usd": None,
+        "cost_usd": result.cost_usd,
         "possible_duplicate_charge": result.possible_duplicate_charge,
         "metadata": result.metadata,
     }

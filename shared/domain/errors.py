@@ -36,6 +36,8 @@ class ErrorCode(StrEnum):
     REQUEST_ID_MISMATCH = "REQUEST_ID_MISMATCH"
     UNSUPPORTED_SCHEMA = "UNSUPPORTED_SCHEMA"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    ABOVE_LIMIT = "ABOVE_LIMIT"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     DUPLICATE_REQUEST_ID = "DUPLICATE_REQUEST_ID"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
     NOT_FOUND = "NOT_FOUND"
@@ -76,6 +78,7 @@ _TYPES: dict[ErrorType, tuple[ErrorCode, ...]] = {
         ErrorCode.REQUEST_ID_MISMATCH,
         ErrorCode.UNSUPPORTED_SCHEMA,
         ErrorCode.BODY_TOO_LARGE,
+        ErrorCode.ABOVE_LIMIT,
         ErrorCode.METHOD_NOT_ALLOWED,
     ),
     ErrorType.AUTHENTICATION: (ErrorCode.UPSTREAM_AUTHENTICATION,),
@@ -88,7 +91,11 @@ _TYPES: dict[ErrorType, tuple[ErrorCode, ...]] = {
         ErrorCode.STILL_RUNNING,
     ),
     ErrorType.NOT_FOUND: (ErrorCode.NOT_FOUND, ErrorCode.GONE),
-    ErrorType.RATE_LIMIT: (ErrorCode.UPSTREAM_RATE_LIMITED, ErrorCode.UPSTREAM_QUOTA_EXCEEDED),
+    ErrorType.RATE_LIMIT: (
+        ErrorCode.LIMIT_EXCEEDED,
+        ErrorCode.UPSTREAM_RATE_LIMITED,
+        ErrorCode.UPSTREAM_QUOTA_EXCEEDED,
+    ),
     ErrorType.PROVIDER: (
         ErrorCode.UPSTREAM_INVALID_RESPONSE,
         ErrorCode.UPSTREAM_REJECTED,
@@ -115,6 +122,7 @@ RETRYABLE_CODES = frozenset(
     {
         ErrorCode.REQUEST_IN_PROGRESS,
         ErrorCode.STILL_RUNNING,
+        ErrorCode.LIMIT_EXCEEDED,
         ErrorCode.QUEUE_FULL,
         ErrorCode.QUEUE_UNAVAILABLE,
         ErrorCode.STORE_UNAVAILABLE,

@@ -15,6 +15,7 @@ class ProviderCalled:
     attempt: int
     outcome: str
     latency_ms: float
+    cost_usd: float | None = None
     event: Literal["provider_called"] = "provider_called"
     timestamp: str = field(default_factory=rfc3339_now)
 
@@ -33,6 +34,7 @@ class JobFinished:
     llm_latency_ms: float
     prompt_tokens: int | None
     completion_tokens: int | None
+    cost_usd: float | None
     possible_duplicate_charge: bool
     metadata: dict[str, str] | None
     event: Literal["job_finished"] = "job_finished"

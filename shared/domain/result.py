@@ -33,6 +33,8 @@ class _Ended(BaseModel):
     retry_count: int
     rate_limited: bool
     possible_duplicate_charge: bool = False
+    cost_usd: float | None = None
+    """Of the answer; None: not known."""
     metadata: dict[str, str] | None = None
 
 

@@ -75,6 +75,7 @@ EVENTS: dict[str, Event] = {
         attempt=2,
         outcome="succeeded",
         latency_ms=812.5,
+        cost_usd=0.00000315,
         timestamp=TOLD_AT,
     ),
     "metrics_job_finished": JobFinished(
@@ -88,6 +89,7 @@ EVENTS: dict[str, Event] = {
         llm_latency_ms=812.5,
         prompt_tokens=9,
         completion_tokens=3,
+        cost_usd=0.00000315,
         possible_duplicate_charge=True,
         metadata={"team": "blau"},
         timestamp=TOLD_AT,

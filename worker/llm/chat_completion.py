@@ -71,6 +71,11 @@ def usage_of(answer: dict[str, Any]) -> Usage | None:
     return Usage(**answer["usage"]) if answer["usage"] else None
 
 
+def cached_tokens_of(answer: dict[str, Any]) -> int:
+    """How much of the prompt the provider had cached."""
+    return answer["usage"]["cached_tokens"] if answer["usage"] else 0
+
+
 def confidence_of(logprobs: Any) -> float | None:
     """Geometric mean of the token probabilities; None if the provider gave none, or nonsense."""
     try:
@@ -86,4 +91,14 @@ def _token_counts(usage: Any) -> dict[str, int] | None:
     except ValueError:
         return None
     total = counts.prompt_tokens + counts.completion_tokens
-    return {**counts.model_dump(exclude_none=True), "total_tokens": counts.total_tokens or total}
+    return {
+        **counts.model_dump(exclude_none=True),
+        "total_tokens": counts.total_tokens or total,
+        "cached_tokens": _cached_tokens(usage),
+    }
+
+
+def _cached_tokens(usage: dict[str, Any]) -> int:
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return cached if isinstance(cached, int) and cached > 0 else 0

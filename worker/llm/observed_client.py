@@ -18,9 +18,10 @@ class ObservedClient:
     async def complete(self, job: Job, attempt: int) -> Completion:
         started_at = time.perf_counter()
         outcome: str | None = "cut_off"
+        cost_usd: float | None = None
         try:
             completion = await self._inner.complete(job, attempt)
-            outcome = "succeeded"
+            outcome, cost_usd = "succeeded", completion.cost_usd
         except LLMError as fault:
             outcome = fault.code if fault.attempts else None
             raise
@@ -28,14 +29,16 @@ class ObservedClient:
             return completion
         finally:
             if outcome is not None:
-                self._events.emit(_called(job, attempt, outcome, time.perf_counter() - started_at))
+                seconds = time.perf_counter() - started_at
+                self._events.emit(_called(job, attempt, outcome, seconds, cost_usd))
 
 
-def _called(job: Job, attempt: int, outcome: str, seconds: float) -> ProviderCalled:
+def _called(job: Job, attempt: int, outcome: str, seconds: float, cost_usd: float | None) -> ProviderCalled:
     return ProviderCalled(
         request_id=job.id.request_id,
         model=job.model,
         attempt=attempt,
         outcome=outcome,
         latency_ms=round(seconds * 1000, 3),
+        cost_usd=cost_usd,
     )

@@ -21,7 +21,14 @@ from shared.domain.errors import ErrorCode
 from shared.domain.invoke_body import Message
 from shared.domain.job import Job
 from worker.llm.answer_reader import AnswerReader, read_refusal
-from worker.llm.chat_completion import confidence_of, model_of, parse_answer, unreadable, usage_of
+from worker.llm.chat_completion import (
+    cached_tokens_of,
+    confidence_of,
+    model_of,
+    parse_answer,
+    unreadable,
+    usage_of,
+)
 from worker.llm.provider_errors import provider_error, words_without_key
 from worker.llm.transport_errors import transport_error
 from worker.ports import Completion, LLMError, Rejected
@@ -206,5 +213,6 @@ def _completion(job: Job, answer: dict[str, Any], latency_ms: float) -> Completi
         finish_reason=choice.get("finish_reason"),
         confidence=confidence_of(choice.get("logprobs")),
         usage=usage_of(answer),
+        cached_tokens=cached_tokens_of(answer),
         latency_ms=round(latency_ms, 3),
     )

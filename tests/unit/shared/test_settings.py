@@ -91,6 +91,19 @@ def test_a_list_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
             "0",
             "KAFKA_REPLICATION_FACTOR='0': Input should be greater than or equal to 1",
         ),
+        (
+            "LLM_LIMITS",
+            '{"a": {"jobs_in_flight": "many"}}',
+            """LLM_LIMITS='{"a": {"jobs_in_flight": "many"}}': a.jobs_in_flight: Input should be a valid """
+            "integer; allowed: {client: {requests_per_minute, tokens_per_minute, jobs_in_flight, "
+            "dollars_per_day}}",
+        ),
+        (
+            "LLM_PRICES",
+            '{"mine": {"input": 1}}',
+            """LLM_PRICES='{"mine": {"input": 1}}': mine.output: Field required; allowed: """
+            "{model: {input, output, cached}} in dollars for a million tokens",
+        ),
     ],
 )
 def test_a_wrong_value_is_one_line_with_the_variable_the_value_and_what_is_allowed(

@@ -105,13 +105,12 @@ async def test_a_failure_that_is_run_again_is_a_new_job() -> None:
 
 async def test_what_the_queue_refuses_counts_nothing() -> None:
     bench = Bench(requests_per_minute=1, jobs_in_flight=1)
-    job = make_job()
     bench.queue.is_away = True
     for _ in range(3):
         with pytest.raises(QueueUnavailable):
-            await bench.service.submit(job, 0)
+            await bench.service.submit(make_job(), 0)
     bench.queue.is_away = False
-    assert isinstance(await bench.service.submit(job, 0), Accepted)
+    assert isinstance(await bench.service.submit(make_job(), 0), Accepted)
 
 
 async def test_a_hundred_at_once_against_a_budget_for_ten() -> None:

@@ -78,7 +78,7 @@ def _words() -> argparse.Namespace:
 def _plans(words: argparse.Namespace) -> dict[str, Plan]:
     known = SHORT if words.short else LONG
     plans = {name: known[name] for name in words.only.split(",")}
-    plans |= {name: seeded(plan, words.seed) for name, plan in plans.items() if name in SEEDED}
+    plans |= {name: seeded(name, plan, words.seed) for name, plan in plans.items() if name in SEEDED}
     return {name: _changed(plan, words) for name, plan in plans.items()}
 
 

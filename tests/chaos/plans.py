@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from tests.chaos.catalogue import draw_schedule
+from tests.chaos.catalogue import CATALOGUE, CLUSTER_CATALOGUE, draw_schedule
+from tests.chaos.cluster_plan import ClusterPlan
 from tests.chaos.faults import freeze_worker, kill_broker, kill_gateway, kill_worker, pause_redis, roll_worker
 from tests.chaos.kafka_plans import KAFKA
 from tests.chaos.precise_faults import (
@@ -48,14 +49,18 @@ _MIXED = replace(
     patience_seconds=120,
     settings=_ENDURING,
 )
-_FLOOD = replace(
-    _MIXED,
-    fault="mixed faults, answers in 1-20 ms",
+_FLOOD = ClusterPlan(
+    fault="mixed faults, 3 Kafka nodes, Sentinel, answers in 1-20 ms",
+    strike=kill_worker,
     jobs=100_000,
     a_second=1000,
     latency_ms=(1, 20),
     in_flight=0,
     most_unread=10_000,
+    gateways=2,
+    retry_refusals=True,
+    patience_seconds=120,
+    settings={**_ENDURING, "KAFKA_REPLICATION_FACTOR": "3"},
 )
 
 LONG: dict[str, Plan] = {
@@ -75,7 +80,7 @@ LONG: dict[str, Plan] = {
     "mixed": _MIXED,
     "flood": _FLOOD,
 }
-SEEDED = ("mixed", "flood")
+SEEDED = {"mixed": CATALOGUE, "flood": CLUSTER_CATALOGUE}
 
 
 def _shortened(plan: Plan) -> Plan:
@@ -91,6 +96,6 @@ SHORT: dict[str, Plan] = {
 }
 
 
-def seeded(plan: Plan, seed: int) -> Plan:
+def seeded(name: str, plan: Plan, seed: int) -> Plan:
     """The same kinds of jobs and the same faults in the same order for the same seed."""
-    return replace(plan, seed=seed, schedule=draw_schedule(seed))
+    return replace(plan, seed=seed, schedule=draw_schedule(seed, SEEDED[name]))

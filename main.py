@@ -81,7 +81,7 @@ async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[ResultSt
 
 @asynccontextmanager
 async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSink]:
-    file = FileEventSink(Path(settings.llm_log_file))
+    file = FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
     if not settings.kafka_enabled:
         yield file
         return

@@ -20,7 +20,7 @@ from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.results_tail import tail_results
-from gateway.routes import health, invoke, results, stats
+from gateway.routes import health, invoke, metrics, results, stats
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
@@ -82,7 +82,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             yield
 
     app = FastAPI(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
-    for router in (invoke.router, results.router, health.router, stats.router):
+    for router in (invoke.router, results.router, health.router, stats.router, metrics.router):
         app.include_router(router)
     _handle_errors(app)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)

@@ -106,6 +106,7 @@ READY_ANSWERS: Responses = {
     503: {"model": ProbeAnswer, "description": "No job would be accepted"},
 }
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
+METRICS_ANSWERS: Responses = {200: {"content": {"text/plain": {}}, "description": "Figures of this process"}}
 
 
 def _parameter(name: str, place: str, schema: Json, description: str) -> Json:

@@ -29,6 +29,11 @@ class ServiceSettings(BaseSettings):
     llm_log_file: str = Field(
         "logs/llm-service.log", description="File for events while Kafka is disabled or away"
     )
+    llm_log_file_max_bytes: int = Field(
+        104_857_600,
+        ge=65_536,
+        description="Size at which that file becomes `<name>.1`, in place of the one before it",
+    )
     llm_default_model: str = Field(
         "gpt-4o-mini", min_length=1, description="Model of a request that names none"
     )

@@ -93,7 +93,7 @@ async def run(settings: WorkerSettings) -> None:
                 producer,
                 metrics_topic=settings.kafka_metrics_topic,
                 error_topic=settings.kafka_error_topic,
-                fallback=FileEventSink(Path(settings.llm_log_file)),
+                fallback=FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes),
             )
         )
         llm = await stack.enter_async_context(connect_llm(settings))

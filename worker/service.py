@@ -23,6 +23,7 @@ from shared.ports import (
     StoreUnavailable,
 )
 from worker.leases import Hold, Leases
+from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, LLMError, PatientLLMClient, ResultLog
 from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, provider_error, too_many_runs
 
@@ -175,6 +176,7 @@ class JobProcessor:
 
     def _tell(self, result: Succeeded | Failed) -> None:
         usage = result.usage if isinstance(result, Succeeded) else None
+        POSSIBLE_DUPLICATE_CALLS.inc(result.possible_duplicate_charge)
         self._events.emit(
             JobFinished(
                 request_id=result.request_id,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.chaos.catalogue import CATALOGUE, CLUSTER_CATALOGUE, draw_schedule
+from tests.chaos.clock_fault import NO_SHORT_DEADLINES, jump_clock
 from tests.chaos.cluster_plan import ClusterPlan
 from tests.chaos.faults import freeze_worker, kill_broker, kill_gateway, kill_worker, pause_redis, roll_worker
 from tests.chaos.kafka_plans import KAFKA
@@ -32,6 +33,9 @@ _REDIS = replace(
 )
 _BROKER = replace(_KILL, fault="Kafka kill -9, started again", strike=kill_broker, retry_refusals=True)
 
+_CLOCK = replace(
+    _KILL, fault="a worker's clock 60 s ahead, then behind", strike=jump_clock, mix=NO_SHORT_DEADLINES
+)
 _BEFORE_CALL = replace(_KILL, fault="worker kill -9 before its calls", strike=kill_worker_before_call)
 _BEFORE_STORE = replace(_KILL, fault="worker kill -9 before it stores", strike=kill_worker_before_store)
 _BEFORE_COMMIT = replace(_KILL, fault="worker kill -9 before it commits", strike=kill_worker_before_commit)
@@ -70,6 +74,7 @@ LONG: dict[str, Plan] = {
     "gateway": _GATEWAY,
     "redis": _REDIS,
     "broker": _BROKER,
+    "clock": _CLOCK,
     "before-call": _BEFORE_CALL,
     "before-store": _BEFORE_STORE,
     "before-commit": _BEFORE_COMMIT,

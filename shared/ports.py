@@ -144,9 +144,12 @@ class JobRuns(Protocol):
     """The worker's half of the store."""
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        """Take the lease in one atomic step; an id that nobody reserved is reserved on the way."""
+        """Take the lease in one atomic step; an id that nobody reserved is reserved on the way.
+
+        `needs_history`: `StoreUnavailable` rather than a run that cannot know of earlier ones.
+        """
         ...
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:

@@ -97,11 +97,12 @@ async def run(settings: WorkerSettings) -> None:
             )
         )
         llm = await stack.enter_async_context(connect_llm(settings))
-        log = KafkaResultLog(producer, settings.kafka_result_topic, f"/{settings.llm_app_name}/worker")
-        processor = await stack.enter_async_context(connect_processor(settings, store, log, events, llm))
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
+        source = f"/{settings.llm_app_name}/worker"
+        log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
+        processor = await stack.enter_async_context(connect_processor(settings, store, log, events, llm))
         condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)

@@ -6,9 +6,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from loguru import logger
 
+from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import ResultLogUnavailable, Run
 from shared.wire import result_to_record
+from worker.logged_results import LoggedResults
+from worker.ports import ResultReader
 
 _SEND_SECONDS = 10.0
 
@@ -16,10 +19,11 @@ _SEND_SECONDS = 10.0
 class KafkaResultLog:
     """`ResultLog` whose copy is kept when every replica in sync has it."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, source: str) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, source: str, reader: ResultReader) -> None:
         self._producer = producer
         self._topic = topic
         self._source = source
+        self._logged = LoggedResults(reader)
 
     async def append(self, run: Run, result: Succeeded | Failed) -> None:
         key, value, headers = result_to_record(run, result, self._source)
@@ -32,9 +36,15 @@ class KafkaResultLog:
         except (KafkaError, TimeoutError) as fault:
             raise ResultLogUnavailable(type(fault).__name__) from fault
 
+    async def has_ended(self, job_id: JobId, since: float) -> bool:
+        return await self._logged.has_ended(job_id, since)
+
 
 class NoResultLog:
     """`ResultLog` of one process: nobody else could read a copy, and nothing outlives the store."""
 
     async def append(self, run: Run, result: Succeeded | Failed) -> None:
         pass
+
+    async def has_ended(self, job_id: JobId, since: float) -> bool:
+        return False

@@ -86,18 +86,30 @@ class JobProcessor:
             return LookAgain(_RUNNING_HERE_SECONDS)
         self._processing.add(job.id)
         try:
-            if may_have_run and job.on_unknown == "fail" and not await self._store.is_available():
+            is_suspect = may_have_run and not await self._store.is_available()
+            if is_suspect and await self._must_wait(job):
                 logger.bind(request_id=job.id.request_id).warning("job_waits_for_store")
                 return LookAgain(self._store_away_seconds)
-            return await self._process(job, may_have_run=may_have_run)
+            needs_history = may_have_run and not is_suspect
+            return await self._process(job, is_suspect=is_suspect, needs_history=needs_history)
         finally:
             self._processing.discard(job.id)
 
-    async def _process(self, job: Job, *, may_have_run: bool) -> Outcome:
+    async def _must_wait(self, job: Job) -> bool:
+        """Only the store can say that it may be called again, or the log says that it has ended."""
+        if job.on_unknown == "fail":
+            return True
+        try:
+            return await self._log.has_ended(job.id, job.created_at.timestamp())
+        except ResultLogUnavailable as fault:
+            logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("results_not_read")
+            return True
+
+    async def _process(self, job: Job, *, is_suspect: bool, needs_history: bool) -> Outcome:
         run = Run(job.id, secrets.token_hex(16), job.fingerprint)
-        match await self._begin(run, job):
+        match await self._begin(run, job, needs_history=needs_history):
             case Begun() as begun:
-                report = RunReport(job, begun, is_suspect=may_have_run and not begun.knows_history)
+                report = RunReport(job, begun, is_suspect=is_suspect and not begun.knows_history)
                 with self._leases.hold(run) as hold:
                     return await self._run(job, begun, report, hold)
             case Held(seconds):
@@ -112,11 +124,15 @@ class JobProcessor:
             case None:
                 return LookAgain(self._store_away_seconds)
 
-    async def _begin(self, run: Run, job: Job) -> Begun | Held | Finished | Conflicting | Deleted | None:
+    async def _begin(
+        self, run: Run, job: Job, *, needs_history: bool
+    ) -> Begun | Held | Finished | Conflicting | Deleted | None:
         """The same run tries again: if only the reply got lost, the store knows its token."""
         for _ in range(_BEGIN_TRIES):
             try:
-                return await self._store.begin(run, self._leases.lease_seconds, job.deadline)
+                return await self._store.begin(
+                    run, self._leases.lease_seconds, job.deadline, needs_history=needs_history
+                )
             except StoreUnavailable as fault:
                 logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("job_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)

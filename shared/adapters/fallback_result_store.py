@@ -92,9 +92,14 @@ class FallbackResultStore:
         return self._watch(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        begun = await self._route(run.id, lambda store: self._begin_in(store, run, lease_seconds, expires_at))
+        def begin_in(store: ResultStore) -> Awaitable[Begun | Held | Finished | Conflicting | Deleted]:
+            if needs_history and store is self._memory and not self._memory.knows(run.id):
+                raise StoreUnavailable("it is away, and may know of an earlier run")
+            return self._begin_in(store, run, lease_seconds, expires_at)
+
+        begun = await self._route(run.id, begin_in)
         if isinstance(begun, Begun) and self._memory.knows(run.id):
             return replace(begun, knows_history=False)
         if isinstance(begun, Finished):

@@ -112,7 +112,7 @@ class MemoryResultStore:
         return self._watches.open(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         entry = self._live_entry(run.id)
         if entry is None:

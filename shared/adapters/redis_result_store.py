@@ -127,7 +127,7 @@ class RedisResultStore:
         return self._watches.open(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         arguments = [run.fingerprint, run.token, _ms(lease_seconds), self._forgotten_at_ms(expires_at)]
         reply = await self._call(self._begin, run.id, arguments)

@@ -36,10 +36,9 @@ CATALOGUE: dict[str, Fault] = {
     "Redis silent": pause_redis,
     "Kafka killed": kill_broker,
 }
+# Without deaths between two steps, which need calls that last.
 CLUSTER_CATALOGUE: dict[str, Fault] = {
     "worker killed in the call": kill_worker,
-    "worker killed before the call": kill_worker_before_call,
-    "worker killed before the store": kill_worker_before_store,
     "worker frozen": freeze_worker,
     "everything rolled": roll_everything,
     "gateway killed": kill_gateway,

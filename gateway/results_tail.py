@@ -8,6 +8,7 @@ from typing import Protocol
 
 from loguru import logger
 
+from shared.background import in_background
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Run
 
@@ -33,23 +34,15 @@ class ResultReader(Protocol):
 @asynccontextmanager
 async def tail_results(store: TailedStore, reader: ResultReader) -> AsyncIterator[None]:
     """Hand the store, whenever it is away, every result that is logged, while the block runs."""
-    task = asyncio.create_task(_tail_forever(store, reader))
-    try:
+    async with in_background(_tail_forever(store, reader)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _tail_forever(store: TailedStore, reader: ResultReader) -> None:
     while True:
         await store.until_degraded()
-        tail = asyncio.create_task(_tail(store, reader, time.time() - _MARGIN_SECONDS))
-        try:
+        async with in_background(_tail(store, reader, time.time() - _MARGIN_SECONDS)):
             await store.until_healthy()
-        finally:
-            tail.cancel()
-            await asyncio.gather(tail, return_exceptions=True)
 
 
 async def _tail(store: TailedStore, reader: ResultReader, since: float) -> None:

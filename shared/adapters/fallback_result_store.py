@@ -15,6 +15,7 @@ from typing import TypeVar
 from loguru import logger
 
 from shared.adapters.memory_result_store import Entry, MemoryResultStore
+from shared.background import in_background
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import (
@@ -46,12 +47,8 @@ async def fall_back_to_memory(
     """A store that goes to memory when `durable` is away, and comes back when it is."""
     store = FallbackResultStore(durable, memory)
     await store.probe()
-    task = asyncio.create_task(store.probe_forever())
-    try:
+    async with in_background(store.probe_forever()):
         yield store
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 class FallbackResultStore:

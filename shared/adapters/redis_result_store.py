@@ -22,6 +22,7 @@ from redis.exceptions import NoScriptError, RedisError
 from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.redis_connections import connect_redis
 from shared.adapters.result_watches import ResultWatches, Watch
+from shared.background import end
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
 from shared.domain.totals import tally
@@ -69,9 +70,7 @@ async def connect_redis_result_store(
         try:
             yield store
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             await store.aclose()
 
 
@@ -275,7 +274,7 @@ def _resolve(watch: Watch, job_id: JobId, stored: bytes) -> None:
     try:
         watch.resolve(load_result(stored))
     except ValueError:
-        logger.bind(request_id=job_id.request_id).exception("result_unreadable")
+        logger.bind(**job_id._asdict()).exception("result_unreadable")
 
 
 @contextlib.contextmanager

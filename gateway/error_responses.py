@@ -24,6 +24,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.UPSTREAM_REJECTED: 400,
     ErrorCode.CONTEXT_TOO_LONG: 400,
     ErrorCode.CONTENT_POLICY: 400,
+    ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.UPSTREAM_AUTHENTICATION: 401,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
@@ -82,6 +83,8 @@ def error_response(
     response = json_response(error_body(error, request_id, trace_id, extra), status)
     if status in (429, 503):
         response.headers["Retry-After"] = str(_retry_after_seconds(error))
+    if error.error_code is ErrorCode.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if error.error_code in _MUST_NOT_RETRY:
         response.headers["x-should-retry"] = "false"
     return response

@@ -13,8 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from loguru import logger
 from starlette.exceptions import HTTPException
 
+from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.error_responses import error_response
+from gateway.known_clients import follow_token_file, read_known_clients
 from gateway.middleware import RequestBoundary
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
@@ -70,10 +72,11 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
 
 def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI:
     """The ASGI app; nothing connects before its lifespan begins."""
+    clients = read_known_clients(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _explained(connect(settings)) as adapters:
+        async with _explained(connect(settings)) as adapters, follow_token_file(clients):
             service = JobService(adapters.store, adapters.queue, max_waiters=settings.llm_max_waiters)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             app.state.gateway = AppState(
@@ -85,6 +88,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
     for router in (invoke.router, results.router, health.router, stats.router, metrics.router):
         app.include_router(router)
     _handle_errors(app)
+    guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)
     return app
 

@@ -99,6 +99,7 @@ class _Exchange:
             logger.bind(
                 trace_id=self._trace_id,
                 request_id=self._scope["state"].get("request_id"),
+                owner=self._scope["state"].get("owner"),
                 method=self._scope["method"],
                 path=short_echo(path),
                 status=self._status,

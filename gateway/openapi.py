@@ -1,5 +1,6 @@
 """What `/openapi.json` says of bodies, headers and answers, which the routes read and write themselves."""
 
+from collections.abc import Container
 from typing import Any
 
 from pydantic import BaseModel
@@ -107,6 +108,28 @@ READY_ANSWERS: Responses = {
 }
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
 METRICS_ANSWERS: Responses = {200: {"content": {"text/plain": {}}, "description": "Figures of this process"}}
+
+
+def describe_tokens(document: Json, open_paths: Container[str]) -> None:
+    """Say of every path that is not open that it wants a token, and what it answers without one."""
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    closed = (operations for path, operations in document["paths"].items() if path not in open_paths)
+    for operation in (operation for operations in closed for operation in operations.values()):
+        answers = operation["responses"]
+        operation["security"] = [{"token": []}]
+        answers["401"] = _unauthorized(answers.get("401"))
+
+
+def _unauthorized(other: Json | None) -> Json:
+    """Beside what 401 means on this path already."""
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    return {
+        "content": other["content"] if other else error,
+        "description": "; ".join(
+            ["The token is missing or unknown", *([other["description"]] if other else [])]
+        ),
+        "headers": {"WWW-Authenticate": {"schema": {"type": "string", "enum": ["Bearer"]}}},
+    }
 
 
 def _parameter(name: str, place: str, schema: Json, description: str) -> Json:

@@ -119,7 +119,7 @@ def _complaints(invalid: ValidationError) -> list[str]:
     ]
 
 
-_SECRET = ("api_key", "url", "password", "secret")
+_SECRET = ("api_key", "url", "password", "secret", "auth_tokens")
 
 
 def _complaint(field: str, problem: str, value: object) -> str:

@@ -32,7 +32,7 @@ class KafkaResultLog:
                 await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
         except MessageSizeTooLargeError:
             # Trying again would hold its partition for ever; the store has the result.
-            logger.bind(request_id=run.id.request_id, bytes=len(value)).error("result_too_large_for_log")
+            logger.bind(**run.id._asdict(), bytes=len(value)).error("result_too_large_for_log")
         except (KafkaError, TimeoutError) as fault:
             raise ResultLogUnavailable(type(fault).__name__) from fault
 

@@ -88,7 +88,7 @@ class JobProcessor:
         try:
             is_suspect = may_have_run and not await self._store.is_available()
             if is_suspect and await self._must_wait(job):
-                logger.bind(request_id=job.id.request_id).warning("job_waits_for_store")
+                logger.bind(**job.id._asdict()).warning("job_waits_for_store")
                 return LookAgain(self._store_away_seconds)
             needs_history = may_have_run and not is_suspect
             return await self._process(job, is_suspect=is_suspect, needs_history=needs_history)
@@ -102,7 +102,7 @@ class JobProcessor:
         try:
             return await self._log.has_ended(job.id, job.created_at.timestamp())
         except ResultLogUnavailable as fault:
-            logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("results_not_read")
+            logger.bind(**job.id._asdict(), fault=str(fault)).warning("results_not_read")
             return True
 
     async def _process(self, job: Job, *, is_suspect: bool, needs_history: bool) -> Outcome:
@@ -134,7 +134,7 @@ class JobProcessor:
                     run, self._leases.lease_seconds, job.deadline, needs_history=needs_history
                 )
             except StoreUnavailable as fault:
-                logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("job_waits_for_store")
+                logger.bind(**job.id._asdict(), fault=str(fault)).warning("job_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)
         return None
 
@@ -169,7 +169,7 @@ class JobProcessor:
         except LLMError as fault:
             return report.failed(provider_error(fault), fault)
         except Exception:
-            logger.bind(request_id=job.id.request_id).exception("job_crashed")
+            logger.bind(**job.id._asdict()).exception("job_crashed")
             return report.failed(CRASHED)
 
     async def _save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
@@ -178,7 +178,7 @@ class JobProcessor:
             try:
                 return await self._store.save(run, result)
             except StoreUnavailable as fault:
-                logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_store")
+                logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)
 
     async def _copy(self, run: Run, result: Succeeded | Failed) -> None:
@@ -187,7 +187,7 @@ class JobProcessor:
             try:
                 return await self._log.append(run, result)
             except ResultLogUnavailable as fault:
-                logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_log")
+                logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_log")
                 await asyncio.sleep(self._store_away_seconds)
 
     def _tell(self, result: Succeeded | Failed) -> None:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.access import owner_of
 from gateway.app_state import AppState, app_state
 from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
@@ -49,7 +50,7 @@ def _job(request: Request, raw: bytes, state: AppState) -> Job:
         body = body.model_copy(update={"request_id": request_id})
     if body.openai_api_key is not None and not state.adapters.accepts_caller_keys:
         raise InvalidRequest(_KEY_NOT_ACCEPTED, str(request_id) if request_id else None)
-    return job_from_body(body, state.defaults, traceparent=request.state.traceparent)
+    return job_from_body(body, state.defaults, owner=owner_of(request), traceparent=request.state.traceparent)
 
 
 _KEY_NOT_ACCEPTED = job_error(

@@ -11,11 +11,13 @@ from pydantic_core import ErrorDetails, from_json
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.invoke_body import InvokeBody
 
+TOKEN_PREFIX = "llmgw_"  # noqa: S105
+"""Of a client's gateway token: whoever sees one shall know what it is."""
 _SECRET_FIELDS = frozenset({"openai_api_key"})
 _LONGEST_ECHO = 80
 _LARGEST_NUMBER = 2**53
 _SUSPICIOUS_NUMBER = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
-_KEY = re.compile(r"sk-[\x21-\x7e]+")
+_KEY = re.compile(rf"(sk-|{TOKEN_PREFIX})[\x21-\x7e]+")
 _KEPT_CONTEXT = ("ge", "le", "gt", "lt", "min_length", "max_length", "expected")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -135,5 +137,5 @@ def _plain(value: Any) -> JsonValue:
 
 
 def short_echo(text: str) -> str:
-    """A key that was pasted into the wrong field is not repeated either."""
-    return _KEY.sub("sk-...", text)[:_LONGEST_ECHO]
+    """A key or token that was pasted into the wrong field is not repeated either."""
+    return _KEY.sub(r"\1...", text)[:_LONGEST_ECHO]

@@ -3,7 +3,7 @@ fallback of one process, healthy and degraded."""
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -189,6 +189,40 @@ async def test_two_owners_with_the_same_request_id_do_not_meet(stores: Stores) -
         await stores.worker.save(run, success_of(yours, "yours"))
         assert await woken(watch) == success_of(yours, "yours")
     assert await stores.gateway.get(mine) == Finished(success_of(mine, "mine"))
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "finished", "restored"])
+async def test_to_another_owner_an_id_is_unknown_and_what_he_does_with_it_does_nothing(
+    stores: Stores, state: str
+) -> None:
+    # Given a job of one owner
+    mine = some_job_id("me")
+    yours = JobId("you", mine.request_id)
+    if state == "restored":
+        recent = success_of(mine).model_copy(update={"completed_at": datetime.now(UTC)})
+        assert await stores.worker.restore(run_of(mine), recent) == recent
+    else:
+        await reserve(stores, mine)
+    if state in ("running", "finished"):
+        begun = await begin(stores, mine)
+    if state == "finished":
+        await stores.worker.save(begun.run, success_of(mine))
+    known = await stores.gateway.get(mine)
+    assert known is not None
+    # When another looks at it, cancels it, erases it and gives it back
+    with stores.gateway.watch(yours):
+        told = [
+            await stores.gateway.get(yours),
+            await stores.gateway.cancel(yours),
+            await stores.gateway.delete(yours),
+        ]
+        await stores.gateway.release(yours, A_CLAIM)
+    # Then there was nothing, and the job is as it was
+    assert told == [None, None, None]
+    assert await stores.gateway.get(mine) == known
+    if state == "running":
+        renewed = await stores.worker.renew([begun.run], LONG_LEASE)
+        assert not [*renewed.lost, *renewed.cancelled]
 
 
 # --- Giving back, looking ---

@@ -16,8 +16,10 @@ from starlette.exceptions import HTTPException
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.error_responses import error_response
+from gateway.http_protocol import http_protocol
 from gateway.known_clients import follow_token_file, read_known_clients
 from gateway.middleware import RequestBoundary
+from gateway.openapi import DocumentedApp
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
@@ -84,7 +86,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             )
             yield
 
-    app = FastAPI(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
+    app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
     for router in (invoke.router, results.router, health.router, stats.router, metrics.router):
         app.include_router(router)
     _handle_errors(app)
@@ -176,7 +178,9 @@ def serve(settings: GatewaySettings, app: FastAPI) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=http_protocol(settings.llm_receive_timeout_seconds),
+        ws="none",
+        timeout_keep_alive=settings.llm_keep_alive_seconds,
         access_log=False,
         log_level="critical",
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,

@@ -33,6 +33,16 @@ class GatewaySettings(ServiceSettings):
         5000, ge=0, description="Waits held at once; beyond it the answer is 202 at once"
     )
     llm_max_body_bytes: int = Field(1_048_576, ge=1024, le=2_097_152, description="The largest request body")
+    llm_receive_timeout_seconds: PositiveSeconds = Field(
+        30, description="How long a request may take to arrive, head and body; then 408"
+    )
+    llm_keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="How long an idle connection is kept: longer than the load balancer in front keeps it "
+        "(AWS and nginx 60 s, Google Cloud 600 s), or it meets a closed one",
+    )
 
     @field_validator("llm_auth_tokens")
     @classmethod

@@ -144,10 +144,17 @@ class JobRuns(Protocol):
     """The worker's half of the store."""
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         """Take the lease in one atomic step; an id that nobody reserved is reserved on the way.
 
+        A stored failure that may pass and ended before `asked_at` is cleared: somebody asked anew.
         `needs_history`: `StoreUnavailable` rather than a run that cannot know of earlier ones.
         """
         ...

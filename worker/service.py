@@ -25,7 +25,15 @@ from shared.ports import (
 from worker.leases import Hold, Leases
 from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, LLMError, PatientLLMClient, ResultLog
-from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, provider_error, too_many_runs
+from worker.run_report import (
+    CONFLICT,
+    CRASHED,
+    DELETED,
+    UNKNOWN_OUTCOME,
+    RunReport,
+    provider_error,
+    too_many_runs,
+)
 
 _RUNNING_HERE_SECONDS = 0.5
 _STORE_AWAY_SECONDS = 1.0
@@ -118,9 +126,9 @@ class JobProcessor:
                 await self._copy(run, result)  # for a direct producer who sent it again
                 return Done()
             case Deleted():
-                return Done()
+                return self._refuse(job, DELETED)
             case Conflicting():
-                return self._refuse(job)
+                return self._refuse(job, CONFLICT)
             case None:
                 return LookAgain(self._store_away_seconds)
 
@@ -131,7 +139,11 @@ class JobProcessor:
         for _ in range(_BEGIN_TRIES):
             try:
                 return await self._store.begin(
-                    run, self._leases.lease_seconds, job.deadline, needs_history=needs_history
+                    run,
+                    self._leases.lease_seconds,
+                    job.deadline,
+                    asked_at=job.created_at,
+                    needs_history=needs_history,
                 )
             except StoreUnavailable as fault:
                 logger.bind(**job.id._asdict(), fault=str(fault)).warning("job_waits_for_store")
@@ -167,7 +179,7 @@ class JobProcessor:
             end = report.cancelled if hold.is_cancelled else report.expired
             return end("while it was running", history)
         except LLMError as fault:
-            return report.failed(provider_error(fault), fault)
+            return report.failed(provider_error(fault, job), fault)
         except Exception:
             logger.bind(**job.id._asdict()).exception("job_crashed")
             return report.failed(CRASHED)
@@ -212,9 +224,9 @@ class JobProcessor:
         if isinstance(result, Failed):
             self._events.emit(failure_event(result.request_id, result.error, result.attempts))
 
-    def _refuse(self, job: Job) -> Outcome:
-        """A record whose id belongs to another question: said, and left alone."""
-        self._events.emit(failure_event(job.id.request_id, CONFLICT, 0))
+    def _refuse(self, job: Job, error: JobError) -> Outcome:
+        """A record whose id is taken: said, and left alone."""
+        self._events.emit(failure_event(job.id.request_id, error, 0))
         return Done()
 
 

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.access import owner_of
 from gateway.app_state import app_state
+from gateway.caller import Caller
 from gateway.error_responses import error_response
 from gateway.openapi import CANCEL_ANSWERS, DELETE_ANSWERS, RESULT_ANSWERS, RESULT_REQUEST
-from gateway.preferences import read_preferences
+from gateway.preferences import WaitLimits, read_preferences
 from gateway.routes.answers import accepted, answer
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode, JobError, job_error
@@ -22,12 +23,18 @@ router = APIRouter(tags=["jobs"])
 async def result(request: Request, request_id: str) -> Response:
     """The result of a job, or 202 while it runs; `Prefer: wait=n` or `?wait=n` waits for it."""
     state = app_state(request)
-    asked = request.query_params.get("wait")
-    prefer = request.headers.get("prefer")
-    preferences = read_preferences(prefer, asked if asked or prefer else "0", state.wait_limits)
+    prefer = ", ".join(request.headers.getlist("prefer"))
+    limits = WaitLimits(0, state.wait_limits.max_seconds)
+    preferences = read_preferences(prefer, request.query_params.get("wait"), limits)
+    request.state.caller = caller = Caller()
     job_id = _job_id(request, request_id)
-    outcome = await state.service.get(job_id, preferences.wait_seconds) if job_id is not None else None
-    return _told(request, outcome)
+    outcome = (
+        await state.service.get(job_id, preferences.wait_seconds, caller) if job_id is not None else None
+    )
+    response = _told(request, outcome)
+    if preferences.applied:
+        response.headers["Preference-Applied"] = preferences.applied
+    return response
 
 
 @router.post("/result/{request_id}/cancel", responses=CANCEL_ANSWERS)
@@ -85,7 +92,11 @@ def _job_id(request: Request, text: str) -> JobId | None:
 
 
 _UNKNOWN = job_error(ErrorCode.NOT_FOUND, "No result under this request_id", field="request_id")
-_GONE = job_error(ErrorCode.GONE, "The result under this request_id was deleted", field="request_id")
+_GONE = job_error(
+    ErrorCode.GONE,
+    "The result under this request_id was deleted, or its retention has passed",
+    field="request_id",
+)
 _ALREADY_FINISHED = job_error(
     ErrorCode.ALREADY_FINISHED, "The job has ended, so there is nothing to cancel", field="request_id"
 )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
-from shared.domain.result import Failed, Succeeded, may_run_again
+from shared.domain.result import Failed, Succeeded, is_asked_anew, may_run_again
 from shared.domain.totals import PROVIDER_CALLS, tally
 from shared.ports import (
     Begun,
@@ -40,6 +40,8 @@ class Entry:
     lease_ends_at: float = 0.0
     interrupted_runs: int = 0
     attempts: int = 0
+    asked_at: datetime | None = None
+    """When whoever runs it was asked to."""
     is_cancelled: bool = False
     is_deleted: bool = False
     result: Succeeded | Failed | None = None
@@ -69,9 +71,7 @@ class MemoryResultStore:
         if entry.fingerprint != fingerprint:
             return Conflicting()
         if entry.result is not None and may_run_again(entry.result):
-            again = Entry(fingerprint, claim, self._forgotten_at(expires_at), token=_ENDED)
-            again.attempts = entry.attempts
-            self._entries[job_id] = again
+            self._again(job_id, entry, claim, expires_at)
             return Reserved()
         if (
             entry.claim == claim
@@ -112,7 +112,13 @@ class MemoryResultStore:
         return self._watches.open(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         entry = self._live_entry(run.id)
         if entry is None:
@@ -122,13 +128,15 @@ class MemoryResultStore:
         if entry.is_deleted:
             return Deleted()
         if entry.result is not None:
-            return Finished(entry.result)
+            if not is_asked_anew(entry.result, asked_at):
+                return Finished(entry.result)
+            entry = self._again(run.id, entry, "", expires_at)
         if entry.token != run.token:
             now = self._clock()
             if entry.lease_ends_at > now:
                 return Held(entry.lease_ends_at - now)
             entry.interrupted_runs += entry.status == "running"
-            entry.status, entry.token = "running", run.token
+            entry.status, entry.token, entry.asked_at = "running", run.token, asked_at
             entry.forgotten_at = self._forgotten_at(expires_at)
         entry.lease_ends_at = self._clock() + lease_seconds
         return Begun(run, entry.interrupted_runs, entry.attempts, entry.is_cancelled)
@@ -194,6 +202,13 @@ class MemoryResultStore:
         self._entries[run.id] = self._entries.pop(run.id)
         self._watches.resolve(run.id, result)
         return result
+
+    def _again(self, job_id: JobId, ended: Entry, claim: str, expires_at: datetime) -> Entry:
+        """The id of a failure that may pass, free to run."""
+        forgotten_at = self._forgotten_at(expires_at)
+        again = Entry(ended.fingerprint, claim, forgotten_at, token=_ENDED, attempts=ended.attempts)
+        self._entries[job_id] = again
+        return again
 
     def _count(self, result: Succeeded | Failed, attempts_before: int) -> None:
         self._totals.update(tally(result))

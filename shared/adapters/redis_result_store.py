@@ -24,7 +24,14 @@ from shared.adapters.redis_connections import connect_redis
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.background import end
 from shared.domain.job import JobId
-from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
+from shared.domain.result import (
+    Failed,
+    Succeeded,
+    dump_result,
+    instant_ms,
+    load_result,
+    passing_since_ms,
+)
 from shared.domain.totals import tally
 from shared.ports import (
     Begun,
@@ -126,9 +133,17 @@ class RedisResultStore:
         return self._watches.open(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        arguments = [run.fingerprint, run.token, _ms(lease_seconds), self._forgotten_at_ms(expires_at)]
+        forgotten_at_ms = self._forgotten_at_ms(expires_at)
+        asked_at_ms = instant_ms(asked_at) if asked_at else 0
+        arguments = [run.fingerprint, run.token, _ms(lease_seconds), forgotten_at_ms, asked_at_ms]
         reply = await self._call(self._begin, run.id, arguments)
         match reply[0]:
             case b"begun":
@@ -167,7 +182,7 @@ class RedisResultStore:
             run.fingerprint,
             result.status,
             dump_result(result),
-            "1" if may_run_again(result) else "0",
+            passing_since_ms(result),
             result.attempts,
             _ms(kept_seconds),
             f"{run.id.owner}\n{run.id.request_id}\n",

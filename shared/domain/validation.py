@@ -1,5 +1,6 @@
 """Bytes to a validated body, and pydantic's complaint to one clear error that echoes no secret."""
 
+import json
 import math
 import re
 from typing import Any, TypeVar
@@ -32,10 +33,29 @@ def parse_body(model: type[Body], raw: bytes) -> Body:
     """`raw` as `model`, or `InvalidRequest`."""
     _refuse_what_is_not_json(raw)
     try:
-        return model.model_validate_json(raw)
+        body = model.model_validate_json(raw)
+        _UNAMBIGUOUS.decode(raw.decode())
     except ValidationError as invalid:
         error = _most_telling(invalid.errors(include_url=False))
         raise InvalidRequest(_explain(error, model), _readable_request_id(raw)) from None
+    except _KeyTwice as key:
+        told = f"The body is not valid JSON: an object holds the key {short_echo(str(key))!r} twice"
+        raise InvalidRequest(job_error(ErrorCode.INVALID_JSON, told), _readable_request_id(raw)) from None
+    return body
+
+
+class _KeyTwice(Exception):
+    """Which of the two values counts would depend on who reads it."""
+
+
+def _unique(members: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in members]
+    if len(set(names)) < len(names):
+        raise _KeyTwice(next(name for name in names if names.count(name) > 1))
+
+
+# The parser takes the last of two equal keys. Numbers stay text: nothing but the keys is looked at.
+_UNAMBIGUOUS = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)
 
 
 def _refuse_what_is_not_json(raw: bytes) -> None:

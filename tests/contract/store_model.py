@@ -47,6 +47,15 @@ class Known:
     def may_pass(self) -> bool:
         return isinstance(self.outcome, Failed) and may_run_again(self.outcome)
 
+    def ended_before(self, asked_at: datetime | None) -> bool:
+        """As a failure that may pass."""
+        return (
+            isinstance(self.outcome, Failed)
+            and self.may_pass
+            and asked_at is not None
+            and self.outcome.completed_at < asked_at
+        )
+
 
 class StoreModel:
     """`now` passes when told to."""
@@ -104,7 +113,12 @@ class StoreModel:
         return answer
 
     def begin(
-        self, run: Run, lease_seconds: float, told_expiry: datetime, pending_seconds: float
+        self,
+        run: Run,
+        lease_seconds: float,
+        told_expiry: datetime,
+        pending_seconds: float,
+        asked_at: datetime | None = None,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         ends = self.now + pending_seconds
         known = self.known(run.id)
@@ -112,6 +126,9 @@ class StoreModel:
             known = self._jobs[run.id] = Known(run.fingerprint, None, told_expiry, ends)
         if known.question != run.fingerprint:
             return Conflicting()
+        if known.ended_before(asked_at):
+            known = Known(run.fingerprint, None, told_expiry, ends, holder=FENCE, calls=known.calls)
+            self._jobs[run.id] = known
         answer = known.answer
         if not isinstance(answer, Pending):
             return answer

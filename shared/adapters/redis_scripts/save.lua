@@ -1,5 +1,5 @@
 -- Store a result, once, add it to the totals, and wake who waits. KEYS: job, totals
--- ARGV: token, fingerprint, status, result, '1' if it may run again, provider calls, retention (ms), notice,
+-- ARGV: token, fingerprint, status, result, when it ended (ms) if it may pass or 0, provider calls, retention (ms), notice,
 --   '1' if it comes from another copy, then name and amount of each total
 local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy = unpack(ARGV, 1, 9)
 local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att', 'again')
@@ -7,7 +7,7 @@ local res, tok, ch, fp, st, att, may_run_again = unpack(job)
 local is_final_copy = is_copy == '1' and again == '0'
 
 -- A final copy over a failure that may pass is the result of the run after that failure.
-if res and fp == fingerprint and not (is_final_copy and may_run_again == '1') then return {'finished', res} end
+if res and fp == fingerprint and not (is_final_copy and may_run_again ~= '0') then return {'finished', res} end
 if st == 'deleted' or (fp and fp ~= fingerprint) then return {'fenced'} end
 -- No token: the store came back empty, and whoever brings a result is the first writer. A copy of a final result
 -- is true whoever runs now; a copy of a failure that may pass could belong to a run before this one.

@@ -260,12 +260,18 @@ class FlakyStore(MemoryResultStore):
     saves_away = 0
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         if self.begins_away:
             self.begins_away -= 1
             raise StoreUnavailable("away")
-        begun = await super().begin(run, lease_seconds, expires_at)
+        begun = await super().begin(run, lease_seconds, expires_at, asked_at=asked_at)
         if self.begin_replies_lost:
             self.begin_replies_lost -= 1
             raise StoreUnavailable("the reply got lost")
@@ -397,11 +403,17 @@ class Away(MemoryResultStore):
     """The memory that stands in for a store that is away: it knows nothing of earlier runs."""
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime, *, needs_history: bool = False
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         if needs_history:
             raise StoreUnavailable("away")
-        begun = await super().begin(run, lease_seconds, expires_at)
+        begun = await super().begin(run, lease_seconds, expires_at, asked_at=asked_at)
         return replace(begun, knows_history=False) if isinstance(begun, Begun) else begun
 
     async def is_available(self) -> bool:

@@ -47,7 +47,7 @@ class Conflicting:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The result was erased; its tombstone keeps the id."""
+    """The result was erased and its tombstone keeps the id, or its retention is over and the id is free."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ class Entry:
     is_cancelled: bool = False
     is_deleted: bool = False
     result: Succeeded | Failed | None = None
+    gone_until: float = 0.0
+    """Until when it is told, after the retention, that there was a result."""
 
 
 class MemoryResultStore:
@@ -58,6 +60,7 @@ class MemoryResultStore:
         self._most_jobs = most_jobs
         self._clock = clock
         self._entries: dict[JobId, Entry] = {}
+        self._gone_until: dict[JobId, float] = {}
         self._watches = ResultWatches()
         self._totals: Counter[str] = Counter()
 
@@ -85,27 +88,28 @@ class MemoryResultStore:
     async def release(self, job_id: JobId, claim: str) -> None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.claim == claim and entry.status == "queued" and entry.result is None:
-            del self._entries[job_id]
+            self._end(job_id, entry)
 
     async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         entry = self._live_entry(job_id)
-        return _known(entry) if entry is not None else None
+        return _known(entry) if entry is not None else self._gone(job_id)
 
     async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         entry = self._live_entry(job_id)
         if entry is not None and entry.result is None:
             entry.is_cancelled = True
-        return _known(entry) if entry is not None else None
+        return _known(entry) if entry is not None else self._gone(job_id)
 
     async def delete(self, job_id: JobId) -> Pending | Deleted | None:
         entry = self._live_entry(job_id)
         if entry is None:
-            return None
+            return self._gone(job_id)
         known = _known(entry)
         if not isinstance(known, Finished):
             return known
         forgotten_at = self._clock() + self._retention_seconds
-        self._entries[job_id] = Entry(entry.fingerprint, "", forgotten_at, is_deleted=True)
+        tombstone = Entry(entry.fingerprint, "", forgotten_at, is_deleted=True, gone_until=entry.gone_until)
+        self._entries[job_id] = tombstone
         return Deleted()
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
@@ -198,6 +202,7 @@ class MemoryResultStore:
         self._count(result, entry.attempts)
         entry.result, entry.attempts, entry.token = result, result.attempts, run.token
         entry.forgotten_at, entry.is_cancelled = forgotten_at, False
+        entry.gone_until = forgotten_at + self._retention_seconds
         # Last in the order of the dict: what finished first is forgotten first.
         self._entries[run.id] = self._entries.pop(run.id)
         self._watches.resolve(run.id, result)
@@ -207,6 +212,7 @@ class MemoryResultStore:
         """The id of a failure that may pass, free to run."""
         forgotten_at = self._forgotten_at(expires_at)
         again = Entry(ended.fingerprint, claim, forgotten_at, token=_ENDED, attempts=ended.attempts)
+        again.gone_until = ended.gone_until
         self._entries[job_id] = again
         return again
 
@@ -223,9 +229,20 @@ class MemoryResultStore:
     def _live_entry(self, job_id: JobId) -> Entry | None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.forgotten_at <= self._clock():
-            del self._entries[job_id]
+            self._end(job_id, entry)
             return None
         return entry
+
+    def _end(self, job_id: JobId, entry: Entry) -> None:
+        """Its time is over; that there was a result is known as long again."""
+        del self._entries[job_id]
+        if entry.gone_until:
+            self._gone_until[job_id] = entry.gone_until
+            if len(self._gone_until) > self._most_jobs:
+                del self._gone_until[next(iter(self._gone_until))]
+
+    def _gone(self, job_id: JobId) -> Deleted | None:
+        return Deleted() if self._gone_until.get(job_id, 0.0) > self._clock() else None
 
     def _make_room(self) -> None:
         if len(self._entries) < self._most_jobs:
@@ -235,7 +252,7 @@ class MemoryResultStore:
         finished = [job_id for job_id, entry in self._entries.items() if entry.result or entry.is_deleted]
         # A tenth at once, so that a full store does not search on every job.
         for job_id in dict.fromkeys([*forgotten, *finished[: self._most_jobs // 10 + 1]]):
-            del self._entries[job_id]
+            self._end(job_id, self._entries[job_id])
 
     def _forgotten_at(self, expires_at: datetime) -> float:
         return expires_at.timestamp() + self._retention_seconds

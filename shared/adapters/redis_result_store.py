@@ -118,15 +118,16 @@ class RedisResultStore:
         await self._call(self._release, job_id, [f"{self._replica}:{claim}"])
 
     async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
-        reply = await self._call(self._look, job_id, [self._channel_if_watched(job_id)])
+        reply = await self._call(self._look, job_id, [self._channel_if_watched(job_id)], _gone_key(job_id))
         self._watches.arm(job_id)
         return _known(reply)
 
     async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
-        return _known(await self._call(self._cancel, job_id, []))
+        return _known(await self._call(self._cancel, job_id, [], _gone_key(job_id)))
 
     async def delete(self, job_id: JobId) -> Pending | Deleted | None:
-        known = _known(await self._call(self._delete, job_id, [_ms(self._retention.total_seconds())]))
+        retention_ms = _ms(self._retention.total_seconds())
+        known = _known(await self._call(self._delete, job_id, [retention_ms], _gone_key(job_id)))
         return None if isinstance(known, Finished) else known
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
@@ -187,9 +188,10 @@ class RedisResultStore:
             _ms(kept_seconds),
             f"{run.id.owner}\n{run.id.request_id}\n",
             "1" if is_copy else "0",
+            _ms(kept_seconds + self._retention.total_seconds()),
             *itertools.chain.from_iterable(tally(result).items()),
         ]
-        reply = await self._call(self._save, run.id, arguments, _TOTALS)
+        reply = await self._call(self._save, run.id, arguments, _TOTALS, _gone_key(run.id))
         match reply[0]:
             case b"saved":
                 return result
@@ -315,6 +317,11 @@ def _known(reply: list[Any]) -> Pending | Finished | Deleted | None:
 
 def _key(job_id: JobId) -> str:
     return f"llm:job:{job_id.owner}:{job_id.request_id}"
+
+
+def _gone_key(job_id: JobId) -> str:
+    """Set as long again as a result is kept, so that one past its retention is not an unknown one."""
+    return f"llm:gone:{job_id.owner}:{job_id.request_id}"
 
 
 def _ms(seconds: float) -> int:

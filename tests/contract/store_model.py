@@ -65,6 +65,7 @@ class StoreModel:
         self.totals: Counter[str] = Counter()
         self._retention_seconds = retention_seconds
         self._jobs: dict[JobId, Known] = {}
+        self._gone_until: dict[JobId, float] = {}
 
     def known(self, job_id: JobId) -> Known | None:
         known = self._jobs.get(job_id)
@@ -72,7 +73,11 @@ class StoreModel:
 
     def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         known = self.known(job_id)
-        return known.answer if known else None
+        return known.answer if known else self._gone(job_id)
+
+    def _gone(self, job_id: JobId) -> Deleted | None:
+        """There was a result, and its retention has passed."""
+        return Deleted() if self._gone_until.get(job_id, 0.0) > self.now else None
 
     def reserve(
         self, job_id: JobId, question: str, claim: str, told_expiry: datetime, pending_seconds: float
@@ -105,7 +110,7 @@ class StoreModel:
     def delete(self, job_id: JobId) -> Pending | Deleted | None:
         known = self.known(job_id)
         if known is None:
-            return None
+            return self._gone(job_id)
         if isinstance(known.outcome, Succeeded | Failed):
             known.outcome, known.ends = Deleted(), self.now + self._retention_seconds
         answer = known.answer
@@ -177,5 +182,6 @@ class StoreModel:
         self.totals[PROVIDER_CALLS] += max(0, result.attempts - known.calls)
         known.outcome, known.holder, known.calls = result, run.token, result.attempts
         known.ends = self.now + kept_seconds
+        self._gone_until[run.id] = known.ends + self._retention_seconds
         self._jobs[run.id] = known
         return result

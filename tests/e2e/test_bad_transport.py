@@ -126,8 +126,13 @@ def test_a_request_that_takes_too_long_to_arrive_is_408(
     request_id = str(uuid4())
     body = VALID.replace(ID.encode(), request_id.encode())
     with connected(impatient.url) as client:
+        # Given a connection that has been of use
+        client.send(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
+        assert client.answer()[0] == 200
+        # When a request comes slowly
         with suppress(ConnectionError):  # it hangs up while we drip
             sends(client.send, body)
+        # Then it is refused while it still comes
         status, answer = client.answer()
         error = answer["error"]
         assert isinstance(error, dict)

@@ -60,8 +60,8 @@ def services(_provider: ScriptedProvider, module_folder: Path) -> Iterator[Servi
         def keyless() -> str:
             folder = module_folder / "keyless"
             folder.mkdir()
-            with one_process(folder, REDIS_ENABLED="false") as service:
-                return ask(client(service.url), "x", model="gpt-4o-mini").text
+            with one_process(folder, REDIS_ENABLED="false") as service, client(service.url) as http:
+                return ask(http, "x", model="gpt-4o-mini").text
 
         yield Services(first, second, third, keyless)
 

@@ -139,7 +139,10 @@ READY_ANSWERS: Responses = {
     503: {"model": ProbeAnswer, "description": "No job would be accepted"},
 }
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
-METRICS_ANSWERS: Responses = {200: {"content": {"text/plain": {}}, "description": "Figures of this process"}}
+METRICS_ANSWERS: Responses = {
+    **_refusals(()),
+    200: {"content": {"text/plain": {}}, "description": "Figures of this process"},
+}
 
 
 def describe_tokens(document: Json, open_paths: Container[str]) -> None:

@@ -27,6 +27,8 @@ ANY_TEXT = {
     "worker_health_host",
     "openai_api_key",
     "kafka_consumer_group",
+    "llm_auth_tokens",  # looked at when the gate is on: test_access.py
+    "llm_auth_tokens_file",
 }
 SECRET = {"redis_url", "openai_api_key"}
 

@@ -12,6 +12,8 @@ import pytest
 from gateway.error_responses import STATUS_OF_CODE
 from shared.domain.errors import RETRYABLE_CODES, TYPE_OF_CODE, ErrorCode
 from tests.e2e.test_same_id import body_of, cancelled, deleted, expired
+from tests.support.clients import client as client_with_token
+from tests.support.clients import settings_for
 from tests.support.faulty_gateway import SECRET, faulty_gateway
 from tests.support.provider_process import ScriptedProvider
 from tests.support.raw_http import connected, post_head
@@ -29,6 +31,7 @@ class Services:
     usual: httpx.Client
     hasty: httpx.Client
     faulty: httpx.Client
+    closed: httpx.Client
     keyless: Callable[[], str]
 
 
@@ -51,10 +54,12 @@ def services(_provider: ScriptedProvider, module_folder: Path) -> Iterator[Servi
     with (
         one_process(module_folder, WORKER_BACKOFF_SECONDS="0.05", **settings) as usual,
         one_process(module_folder, **settings, **hasty) as impatient,
+        one_process(module_folder, **settings, **settings_for(client_with_token("known"))) as guarded,
         faulty_gateway() as faulty,
         client(usual.url) as first,
         client(impatient.url) as second,
         client(faulty) as third,
+        client(guarded.url) as fourth,
     ):
 
         def keyless() -> str:
@@ -63,7 +68,7 @@ def services(_provider: ScriptedProvider, module_folder: Path) -> Iterator[Servi
             with one_process(folder, REDIS_ENABLED="false") as service, client(service.url) as http:
                 return ask(http, "x", model="gpt-4o-mini").text
 
-        yield Services(first, second, third, keyless)
+        yield Services(first, second, third, fourth, keyless)
 
 
 def ask(http: httpx.Client, prompt: str, **more: object) -> httpx.Response:
@@ -144,6 +149,7 @@ CAUSES: dict[ErrorCode, Cause] = {
     ErrorCode.INVALID_API_KEY: said("", openai_api_key="no key"),
     ErrorCode.API_KEY_NOT_ACCEPTED: lambda services: ask(services.faulty, "x", openai_api_key="sk-x"),
     ErrorCode.MISSING_API_KEY: without_any_key,
+    ErrorCode.UNAUTHORIZED: lambda services: ask(services.closed, "x"),
     ErrorCode.UNSUPPORTED_MODEL: said("", model="gpt-9"),
     ErrorCode.REQUEST_ID_MISMATCH: mismatch,
     ErrorCode.UPSTREAM_REJECTED: said("[[status=400]]"),

@@ -22,6 +22,7 @@ from shared.garbage_collector import settle_garbage_collector
 from shared.limits import JobLimits
 from shared.ports import EventSink, ResultStore
 from shared.settings import load_settings
+from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
 from worker.inprocess_worker import work_in_process
 from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
@@ -85,7 +86,7 @@ async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[tuple[Re
 
 @asynccontextmanager
 async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSink]:
-    file = FileEventSink(Path(settings.llm_log_file))
+    file = FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
     if not settings.kafka_enabled:
         yield file
         return
@@ -136,12 +137,17 @@ def _with_local_model(settings: OneProcessSettings) -> OneProcessSettings:
     )
 
 
+def _settings() -> OneProcessSettings:
+    settings = load_settings(OneProcessSettings)
+    return _with_local_model(settings) if settings.needs_local_model() else settings
+
+
 def main() -> None:
     """Read the settings, say what will answer, and serve."""
-    settings = load_settings(OneProcessSettings)
+    end_if_checking(_settings)
+    settings = _settings()
     configure_logging("llm-microservice", settings.llm_log_level, is_debug=settings.llm_debug)
     if settings.needs_local_model():
-        settings = _with_local_model(settings)
         sys.stdout.write(
             f"No OPENAI_API_KEY and no OPENAI_BASE_URL: the small local model {LOCAL_MODEL} answers.\n"
         )

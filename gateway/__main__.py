@@ -4,20 +4,27 @@ from gateway.main import create_app, serve
 from gateway.settings import GatewaySettings
 from shared.garbage_collector import settle_garbage_collector
 from shared.settings import load_settings
+from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
 
 
 def main() -> None:
     """Read the settings and serve."""
+    end_if_checking(_settings)
+    settings = _settings()
+    configure_logging("gateway", settings.llm_log_level, is_debug=settings.llm_debug)
+    settle_garbage_collector()
+    serve(settings, create_app(settings))
+
+
+def _settings() -> GatewaySettings:
     settings = load_settings(GatewaySettings)
     if not settings.kafka_enabled or not settings.redis_enabled:
         raise SystemExit(
             "configuration error: python -m gateway hands jobs to Kafka and finds results in Redis: set "
             "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
         )
-    configure_logging("gateway", settings.llm_log_level, is_debug=settings.llm_debug)
-    settle_garbage_collector()
-    serve(settings, create_app(settings))
+    return settings
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from shared.domain.errors import ErrorCode, JobError
 from shared.domain.timestamps import rfc3339_now
 
 STATUS_OF_CODE: dict[ErrorCode, int] = {
+    ErrorCode.INVALID_HTTP: 400,
     ErrorCode.INVALID_JSON: 400,
     ErrorCode.INVALID_FIELD: 400,
     ErrorCode.UNKNOWN_FIELD: 400,
@@ -25,9 +26,11 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.UPSTREAM_REJECTED: 400,
     ErrorCode.CONTEXT_TOO_LONG: 400,
     ErrorCode.CONTENT_POLICY: 400,
+    ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.UPSTREAM_AUTHENTICATION: 401,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.REQUEST_TIMEOUT: 408,
     ErrorCode.DUPLICATE_REQUEST_ID: 409,
     ErrorCode.REQUEST_IN_PROGRESS: 409,
     ErrorCode.DEADLINE_EXCEEDED: 409,
@@ -37,9 +40,11 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.STILL_RUNNING: 409,
     ErrorCode.GONE: 410,
     ErrorCode.BODY_TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
     ErrorCode.LIMIT_EXCEEDED: 429,
     ErrorCode.UPSTREAM_RATE_LIMITED: 429,
     ErrorCode.UPSTREAM_QUOTA_EXCEEDED: 429,
+    ErrorCode.HEADERS_TOO_LARGE: 431,
     ErrorCode.INTERNAL_ERROR: 500,
     ErrorCode.TOO_MANY_RUNS: 500,
     ErrorCode.QUEUE_FULL: 503,
@@ -53,15 +58,8 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
 
 _RETRY_AFTER_SECONDS = 2.0
 _MOST_JITTER_SECONDS = 30.0
-_MUST_NOT_RETRY = frozenset(
-    {
-        ErrorCode.DUPLICATE_REQUEST_ID,
-        ErrorCode.DEADLINE_EXCEEDED,
-        ErrorCode.JOB_CANCELLED,
-        ErrorCode.RESULT_DELETED,
-        ErrorCode.ALREADY_FINISHED,
-    }
-)
+_RETRIED_BY_CLIENTS = frozenset({408, 409, 429, *range(500, 600)})
+"""Statuses that client libraries try again by themselves, unless `x-should-retry` says no."""
 
 
 def error_body(
@@ -83,9 +81,11 @@ def error_response(
     """The answer to a request that failed."""
     status = STATUS_OF_CODE[error.error_code]
     response = json_response(error_body(error, request_id, trace_id, extra), status)
-    if status in (429, 503):
+    if status in (429, 503) or (status == 409 and error.retryable):  # noqa: PLR2004
         response.headers["Retry-After"] = str(_retry_after_seconds(error))
-    if error.error_code in _MUST_NOT_RETRY:
+    if error.error_code is ErrorCode.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if status in _RETRIED_BY_CLIENTS and not error.retryable:
         response.headers["x-should-retry"] = "false"
     return response
 

@@ -13,15 +13,19 @@ from fastapi.exceptions import RequestValidationError
 from loguru import logger
 from starlette.exceptions import HTTPException
 
+from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.error_responses import error_response
+from gateway.http_protocol import http_protocol
+from gateway.known_clients import follow_token_file, read_known_clients
 from gateway.limit_headers import limit_headers
 from gateway.middleware import RequestBoundary
+from gateway.openapi import DocumentedApp
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.results_tail import tail_results
-from gateway.routes import health, invoke, results, stats
+from gateway.routes import health, invoke, metrics, results, stats
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
@@ -78,10 +82,11 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
 
 def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI:
     """The ASGI app; nothing connects before its lifespan begins."""
+    clients = read_known_clients(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _explained(connect(settings)) as adapters:
+        async with _explained(connect(settings)) as adapters, follow_token_file(clients):
             service = JobService(
                 adapters.store, adapters.queue, max_waiters=settings.llm_max_waiters, limits=adapters.limits
             )
@@ -91,10 +96,11 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             )
             yield
 
-    app = FastAPI(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
-    for router in (invoke.router, results.router, health.router, stats.router):
+    app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
+    for router in (invoke.router, results.router, health.router, stats.router, metrics.router):
         app.include_router(router)
     _handle_errors(app)
+    guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)
     return app
 
@@ -184,7 +190,9 @@ def serve(settings: GatewaySettings, app: FastAPI) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=http_protocol(settings.llm_receive_timeout_seconds),
+        ws="none",
+        timeout_keep_alive=settings.llm_keep_alive_seconds,
         access_log=False,
         log_level="critical",
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,

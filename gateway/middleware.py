@@ -8,15 +8,19 @@ import secrets
 import time
 
 from loguru import logger
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import error_response
+from gateway.http_protocol import REFUSED_WITH
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.validation import short_echo
 
 # W3C Trace Context, version 00
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+
+_CLIENT_LEFT = 499
 
 
 class BodyTooLarge(Exception):
@@ -63,6 +67,8 @@ class _Exchange:
             self._count(_declared_bytes(self._scope))
             self._received_bytes = 0
             await app(self._scope, self.receive, self.send)
+        except ClientDisconnect:  # before its body was whole; nothing was claimed
+            self._status = self._scope["state"].get(REFUSED_WITH, _CLIENT_LEFT)
         except BodyTooLarge:
             await self._answer(_too_large(self._max_body_bytes))
         except Exception:
@@ -99,6 +105,7 @@ class _Exchange:
             logger.bind(
                 trace_id=self._trace_id,
                 request_id=self._scope["state"].get("request_id"),
+                owner=self._scope["state"].get("owner"),
                 method=self._scope["method"],
                 path=short_echo(path),
                 status=self._status,

@@ -1,7 +1,9 @@
 """What `/openapi.json` says of bodies, headers and answers, which the routes read and write themselves."""
 
+from collections.abc import Collection, Container
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from gateway.answer_schemas import (
@@ -14,10 +16,20 @@ from gateway.answer_schemas import (
     SucceededAnswer,
 )
 from gateway.error_responses import STATUS_OF_CODE
+from gateway.openapi_examples import error_examples, put_examples
+from shared.domain.errors import ErrorCode
 from shared.domain.invoke_body import API_KEY, OPENAI_ROLES, InvokeBody, Message
 
 Json = dict[str, Any]
 Responses = dict[int | str, Json]
+
+
+class DocumentedApp(FastAPI):
+    """An app whose document holds an example of every answer."""
+
+    def openapi(self) -> Json:
+        return self.openapi_schema or put_examples(super().openapi())
+
 
 _VISIBLE = r"[^\p{Z}\p{C}]"
 _RETRY_AFTER = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
@@ -30,31 +42,49 @@ _LIMITS = {
     }
     for name in ("RateLimit-Policy", "RateLimit")
 }
+_NO_RETRY = {"x-should-retry": {"schema": {"type": "string", "enum": ["false"]}}}
 _HEADERS: dict[int, Json] = {
-    409: {"x-should-retry": {"schema": {"type": "string", "enum": ["false"]}}},
+    409: {**_NO_RETRY, "Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
     429: {**_RETRY_AFTER, **_LIMITS},
-    503: _RETRY_AFTER,
+    500: _NO_RETRY,
+    503: {**_NO_RETRY, **_RETRY_AFTER},
 }
 _REASONS = {
     400: "Invalid; `error.field` and `error.details` say what is allowed",
     401: "The provider refused the key",
     404: "Unknown",
-    410: "Deleted",
     405: "The path exists, not with this method",
+    408: "The request did not arrive within `LLM_RECEIVE_TIMEOUT_SECONDS`",
     409: "The request id belongs to another request, or the job's deadline has passed",
+    410: "Deleted, or past its retention",
     413: "The body is larger than `LLM_MAX_BODY_BYTES`",
+    415: "The body is compressed, or says it is not JSON in UTF-8",
+    431: "Request line and headers are larger than 64 KiB",
     429: "The caller's or the provider's limit is used up; try again after `Retry-After`",
     500: "A fault of the service; `error.trace_id` finds it in the log",
     503: "Not accepted, or the provider is away; try again after `Retry-After`",
 }
-_ANY_ROUTE = (405, 413, 500)
+_ANY_ROUTE = (405, 408, 413, 431, 500)
+_READING = (ErrorCode.INVALID_FIELD, ErrorCode.STORE_UNAVAILABLE, ErrorCode.INTERNAL_ERROR)
+_NOT_SUBMITTING = {ErrorCode.ALREADY_FINISHED, ErrorCode.STILL_RUNNING, ErrorCode.UNSUPPORTED_SCHEMA}
 
 
-def _refusals(statuses: tuple[int, ...], model: Any = ErrorAnswer) -> Responses:
+def _refusals(
+    statuses: tuple[int, ...], model: Any = ErrorAnswer, codes: Collection[ErrorCode] = _READING
+) -> Responses:
     return {
-        status: {"model": model, "description": _REASONS[status], "headers": _HEADERS.get(status, {})}
+        status: {
+            "model": model,
+            "description": _REASONS[status],
+            "headers": _HEADERS.get(status, {}),
+            "content": {"application/json": {"examples": error_examples(status, codes)}},
+        }
         for status in sorted({*statuses, *_ANY_ROUTE})
     }
+
+
+def _example(name: str) -> Json:
+    return {"application/json": {"examples": {name: {"value": ""}}}}
 
 
 def _report(model: type[BaseModel], description: str) -> Responses:
@@ -64,15 +94,17 @@ def _report(model: type[BaseModel], description: str) -> Responses:
 
 _JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404, 410})
 JOB_ANSWERS: Responses = {
-    **_refusals(_JOB_STATUSES, ErrorAnswer | FailedAnswer),
+    **_refusals(_JOB_STATUSES, ErrorAnswer | FailedAnswer, frozenset(ErrorCode) - _NOT_SUBMITTING),
     200: {
         "model": SucceededAnswer,
         "description": "The result",
+        "content": _example("succeeded"),
         "headers": {**_REPLAYED, **_PREFERENCE_APPLIED, **_LIMITS},
     },
     202: {
         "model": AcceptedAnswer,
         "description": "Accepted, still running; `Location` says where the result will be",
+        "content": _example("accepted"),
         "headers": {
             "Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}},
             **_RETRY_AFTER,
@@ -88,19 +120,20 @@ RESULT_ANSWERS: Responses = {
     200: {
         "model": SucceededAnswer | FailedAnswer,
         "description": "How the job ended",
+        "content": _example("succeeded"),
         "headers": {**_REPLAYED, **_PREFERENCE_APPLIED},
     },
     202: JOB_ANSWERS[202],
     **_NO_STOCK_422,
 }
 CANCEL_ANSWERS: Responses = {
-    **_refusals((404, 409, 410, 503)),
-    200: {"model": FailedAnswer, "description": "It is cancelled"},
+    **_refusals((404, 409, 410, 503), codes=(*_READING, ErrorCode.ALREADY_FINISHED)),
+    200: {"model": FailedAnswer, "description": "It is cancelled", "content": _example("cancelled")},
     202: {**JOB_ANSWERS[202], "description": "Whoever runs it is told"},
     **_NO_STOCK_422,
 }
 DELETE_ANSWERS: Responses = {
-    **_refusals((404, 409, 503)),
+    **_refusals((404, 409, 410, 503), codes=(*_READING, ErrorCode.STILL_RUNNING)),
     204: {"description": "Erased; the id stays taken"},
     **_NO_STOCK_422,
 }
@@ -114,6 +147,32 @@ READY_ANSWERS: Responses = {
     503: {"model": ProbeAnswer, "description": "No job would be accepted"},
 }
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
+METRICS_ANSWERS: Responses = {
+    **_refusals(()),
+    200: {"content": {"text/plain": {}}, "description": "Figures of this process"},
+}
+
+
+def describe_tokens(document: Json, open_paths: Container[str]) -> None:
+    """Say of every path that is not open that it wants a token, and what it answers without one."""
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    closed = (operations for path, operations in document["paths"].items() if path not in open_paths)
+    for operation in (operation for operations in closed for operation in operations.values()):
+        answers = operation["responses"]
+        operation["security"] = [{"token": []}]
+        answers["401"] = _unauthorized(answers.get("401"))
+
+
+def _unauthorized(other: Json | None) -> Json:
+    """Beside what 401 means on this path already."""
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    return {
+        "content": other["content"] if other else error,
+        "description": "; ".join(
+            ["The token is missing or unknown", *([other["description"]] if other else [])]
+        ),
+        "headers": {"WWW-Authenticate": {"schema": {"type": "string", "enum": ["Bearer"]}}},
+    }
 
 
 def _parameter(name: str, place: str, schema: Json, description: str) -> Json:
@@ -186,7 +245,7 @@ def _without_definitions(node: Any) -> Any:
 def _body_schema() -> Json:
     """pydantic's schema of the body, and what its validators ask for beyond it."""
     schema: Json = _without_definitions(InvokeBody.model_json_schema())
-    messages = {"type": "array", "minItems": 1, "items": {"anyOf": _message_schemas()}}
+    messages = {"type": "array", "minItems": 1, "maxItems": 2048, "items": {"anyOf": _message_schemas()}}
     schema["properties"] |= {
         "user_prompt": _optional(_text(_VISIBLE)),
         "system_prompt": _optional(_text(_VISIBLE)),

@@ -1,6 +1,7 @@
 """How long a caller waits and how it names its request: RFC 7240 `Prefer`, `?wait=`, `Idempotency-Key`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -32,7 +33,9 @@ def read_preferences(prefer: str | None, wait: str | None, limits: WaitLimits) -
     is_strict = asked.get("handling") == "strict"
     applied = ["handling=strict"] if is_strict else []
     if wait is not None:
-        return Preferences(_seconds(wait, limits), is_strict, _join(applied))
+        seconds = _seconds(wait, limits)
+        is_async = seconds == 0 and "respond-async" in asked
+        return Preferences(seconds, is_strict, _join([*applied, "respond-async"] if is_async else applied))
     if "respond-async" in asked:
         return Preferences(0, is_strict, _join([*applied, "respond-async"]))
     if "wait" in asked:
@@ -41,19 +44,19 @@ def read_preferences(prefer: str | None, wait: str | None, limits: WaitLimits) -
     return Preferences(limits.default_seconds, is_strict, _join(applied))
 
 
-def read_idempotency_key(header: str | None, body_id: UUID | None) -> UUID | None:
-    """The request id that the header or the body carries; `InvalidRequest` if they differ."""
-    if header is None:
+def read_idempotency_key(headers: Sequence[str], body_id: UUID | None) -> UUID | None:
+    """The request id that the headers or the body carry; `InvalidRequest` if they differ."""
+    if not headers:
         return body_id
-    key = _uuid(header.strip().strip('"'))
-    if body_id is not None and body_id != key:
+    key, *others = [_uuid(header.strip().strip('"')) for header in headers]
+    if any(other != key for other in others) or (body_id is not None and body_id != key):
         raise InvalidRequest(
             job_error(
                 ErrorCode.REQUEST_ID_MISMATCH,
                 "Idempotency-Key and request_id differ; send one of them, or the same value twice",
                 field="request_id",
             ),
-            str(body_id),
+            str(body_id) if body_id is not None else None,
         )
     return key
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from loguru import logger
 
+from shared.background import in_background
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Run
@@ -42,23 +43,15 @@ async def tail_results(
 
     `settle`: who holds something for the jobs that ended.
     """
-    task = asyncio.create_task(_tail_forever(store, reader, settle))
-    try:
+    async with in_background(_tail_forever(store, reader, settle)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _tail_forever(store: TailedStore, reader: ResultReader, settle: Settle | None) -> None:
     while True:
         await store.until_degraded()
-        tail = asyncio.create_task(_tail(store, reader, settle, time.time() - _MARGIN_SECONDS))
-        try:
+        async with in_background(_tail(store, reader, settle, time.time() - _MARGIN_SECONDS)):
             await store.until_healthy()
-        finally:
-            tail.cancel()
-            await asyncio.gather(tail, return_exceptions=True)
 
 
 async def _tail(store: TailedStore, reader: ResultReader, settle: Settle | None, since: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from gateway.caller import Caller, end_wait
 from gateway.ports import JobQueue, QueueUnavailable
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
@@ -72,7 +73,9 @@ class JobService:
         """Waits held now."""
         return len(self._waits)
 
-    async def submit(self, job: Job, wait_seconds: float, *, is_strict: bool = False) -> Answered | Accepted:
+    async def submit(
+        self, job: Job, wait_seconds: float, caller: Caller | None = None, *, is_strict: bool = False
+    ) -> Answered | Accepted:
         """Execute `job` once, whoever else asks for it, and wait for its result at most `wait_seconds`."""
         claim = secrets.token_hex(16)
         with self._store.watch(job.id) as watch:
@@ -87,14 +90,16 @@ class JobService:
                 case Pending() if is_strict:
                     raise RequestRefused(_IN_PROGRESS)
                 case Pending():
-                    return await self._join(job, watch, wait_seconds)
+                    return await self._join(job, watch, wait_seconds, caller)
                 case Reserved():
                     admission = await self._admit(job, claim) if self._limits is not None else None
                     await self._enqueue_reserved(job, claim)
-                    outcome = await self._wait_or_accept(job, watch, wait_seconds, was_enqueued=True)
+                    outcome = await self._wait_or_accept(job, watch, wait_seconds, caller, was_enqueued=True)
                     return outcome if admission is None else replace(outcome, admission=admission)
 
-    async def get(self, job_id: JobId, wait_seconds: float) -> Answered | Accepted | Deleted | None:
+    async def get(
+        self, job_id: JobId, wait_seconds: float, caller: Caller | None = None
+    ) -> Answered | Accepted | Deleted | None:
         """What is known of a job, after waiting for its result at most `wait_seconds`."""
         with self._store.watch(job_id) as watch:
             known = await self._store.get(job_id)
@@ -102,12 +107,12 @@ class JobService:
                 case Finished(result):
                     return Answered(result)
                 case Pending(status, expires_at):
-                    waited = await self._wait(watch, wait_seconds)
+                    waited = await self._wait(watch, wait_seconds, caller)
                     return Answered(waited) if waited is not None else Accepted(job_id, status, expires_at)
                 case Deleted():
                     return known
                 case None:
-                    return await self._wait_for_unknown(watch, wait_seconds)
+                    return await self._wait_for_unknown(watch, wait_seconds, caller)
 
     async def cancel(self, job_id: JobId) -> Answered | Accepted | Deleted | None:
         """Ask for a job to be cut off. Accepted: whoever runs it will be told."""
@@ -135,15 +140,16 @@ class JobService:
     def drain(self) -> None:
         """End every wait now: the jobs go on, and another replica answers for them."""
         self._is_draining = True
-        now = asyncio.get_running_loop().time()
         for wait in list(self._waits):
-            wait.reschedule(now)
+            end_wait(wait)
 
-    async def _wait_for_unknown(self, watch: ResultWatch, wait_seconds: float) -> Answered | None:
+    async def _wait_for_unknown(
+        self, watch: ResultWatch, wait_seconds: float, caller: Caller | None
+    ) -> Answered | None:
         """While the store is away, another gateway's job may be told in a moment."""
         if await self._store.is_available():
             return None
-        waited = await self._wait(watch, wait_seconds)
+        waited = await self._wait(watch, wait_seconds, caller)
         if waited is not None:
             return Answered(waited)
         await self._check_unknown()
@@ -171,18 +177,28 @@ class JobService:
             await self._store.release(job.id, claim)
             raise
 
-    async def _join(self, job: Job, watch: ResultWatch, wait_seconds: float) -> Answered | Accepted:
+    async def _join(
+        self, job: Job, watch: ResultWatch, wait_seconds: float, caller: Caller | None
+    ) -> Answered | Accepted:
         """Wait for a job that another request claimed; before long, look whether it was ever queued."""
         patience_seconds = min(wait_seconds, _JOIN_PATIENCE_SECONDS)
-        outcome = await self._wait_or_accept(job, watch, patience_seconds, was_enqueued=False)
+        outcome = await self._wait_or_accept(job, watch, patience_seconds, caller, was_enqueued=False)
         if isinstance(outcome, Answered) or wait_seconds <= patience_seconds:
             return outcome
-        return await self._wait_or_accept(job, watch, wait_seconds - patience_seconds, was_enqueued=True)
+        return await self._wait_or_accept(
+            job, watch, wait_seconds - patience_seconds, caller, was_enqueued=True
+        )
 
     async def _wait_or_accept(
-        self, job: Job, watch: ResultWatch, wait_seconds: float, *, was_enqueued: bool
+        self,
+        job: Job,
+        watch: ResultWatch,
+        wait_seconds: float,
+        caller: Caller | None,
+        *,
+        was_enqueued: bool,
     ) -> Answered | Accepted:
-        waited = await self._wait(watch, wait_seconds)
+        waited = await self._wait(watch, wait_seconds, caller)
         if waited is not None:
             return Answered(waited)
         return await self._accept(job, was_enqueued=was_enqueued)
@@ -205,16 +221,23 @@ class JobService:
             await self._queue.enqueue(job)
         return Accepted(job.id, status, known.expires_at if known is not None else job.deadline)
 
-    async def _wait(self, watch: ResultWatch, wait_seconds: float) -> Succeeded | Failed | None:
+    async def _wait(
+        self, watch: ResultWatch, wait_seconds: float, caller: Caller | None
+    ) -> Succeeded | Failed | None:
         if wait_seconds <= 0 or self._is_draining or len(self._waits) >= self._max_waiters:
+            return None
+        caller = caller or Caller()
+        if caller.has_left:
             return None
         try:
             async with asyncio.timeout(wait_seconds) as wait:
                 self._waits.add(wait)
+                caller.wait = wait
                 try:
                     return await watch.result()
                 finally:
                     self._waits.discard(wait)
+                    caller.wait = None
         except TimeoutError:
             return None
 

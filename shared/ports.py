@@ -47,7 +47,7 @@ class Conflicting:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The result was erased; its tombstone keeps the id."""
+    """The result was erased and its tombstone keeps the id, or its retention is over and the id is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,19 @@ class JobRuns(Protocol):
     """The worker's half of the store."""
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        """Take the lease in one atomic step; an id that nobody reserved is reserved on the way."""
+        """Take the lease in one atomic step; an id that nobody reserved is reserved on the way.
+
+        A stored failure that may pass and ended before `asked_at` is cleared: somebody asked anew.
+        `needs_history`: `StoreUnavailable` rather than a run that cannot know of earlier ones.
+        """
         ...
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:

@@ -3,17 +3,26 @@
 Every field is the environment variable of the same name in lower case.
 """
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.job import ModelDefaults
 from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
+from shared.domain.validation import short_echo
+from shared.settings_check import allowed, without_credentials
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Topic = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["llm-requests (letters, digits, . _ -)"])
+]
+_REDIS_URL = re.compile(r"(redis|rediss|redis\+sentinel|rediss\+sentinel)://|unix:/")
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -31,6 +40,11 @@ class ServiceSettings(BaseSettings):
     llm_log_file: str = Field(
         "logs/llm-service.log", description="File for events while Kafka is disabled or away"
     )
+    llm_log_file_max_bytes: int = Field(
+        104_857_600,
+        ge=65_536,
+        description="Size at which that file becomes `<name>.1`, in place of the one before it",
+    )
     llm_default_model: str = Field(
         "gpt-4o-mini", min_length=1, description="Model of a request that names none"
     )
@@ -40,6 +54,7 @@ class ServiceSettings(BaseSettings):
     llm_default_max_tokens: int = Field(1000, ge=1, description="Token limit of a request that names none")
     llm_supported_models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("gpt-4o-mini", "gpt-4o", "gpt-3.5-turbo", "gpt-3.5-turbo-16k"),
+        examples=["gpt-4o,gpt-4o-mini", "*"],
         description="Models that may be asked for, comma separated; * allows all",
     )
     llm_limit_requests_per_minute: int = Field(
@@ -72,7 +87,9 @@ class ServiceSettings(BaseSettings):
         '`{"my-model": {"input": 0.5, "output": 1.5, "cached": 0.1}}`; others are as genai-prices says',
     )
     redis_url: SecretStr = Field(
-        SecretStr("redis://localhost:6379"), description="Redis or Valkey; may hold a password"
+        SecretStr("redis://localhost:6379"),
+        examples=["redis://:password@host:6379/0", "redis+sentinel://host:26379/master"],
+        description="Redis or Valkey; may hold a password",
     )
     redis_enabled: bool = Field(default=True, description="false: results live in memory (one process only)")
     redis_ttl_hours: float = Field(
@@ -86,16 +103,21 @@ class ServiceSettings(BaseSettings):
         10, ge=1, description="Connections of a process to Redis, beside the one that listens"
     )
     kafka_bootstrap_servers: str = Field(
-        "localhost:9092", min_length=1, description="Kafka brokers, comma separated"
+        "localhost:9092",
+        pattern=r"^[^\s,/]+:\d+(\s*,\s*[^\s,/]+:\d+)*$",
+        examples=["host:9092,host:9093"],
+        description="Kafka brokers, comma separated",
     )
     kafka_enabled: bool = Field(
         default=False, description="true: distributed mode; in one process, events go to Kafka too"
     )
-    kafka_request_topic: str = Field("llm-requests", description="Topic of the jobs")
-    kafka_result_topic: str = Field("llm-results", description="Topic of every result, as its second copy")
-    kafka_metrics_topic: str = Field("llm-metrics", description="Topic of one fact a provider call and a job")
-    kafka_error_topic: str = Field("llm-errors", description="Topic of one fact a failure")
-    kafka_dead_letter_topic: str = Field(
+    kafka_request_topic: Topic = Field("llm-requests", description="Topic of the jobs")
+    kafka_result_topic: Topic = Field("llm-results", description="Topic of every result, as its second copy")
+    kafka_metrics_topic: Topic = Field(
+        "llm-metrics", description="Topic of one fact a provider call and a job"
+    )
+    kafka_error_topic: Topic = Field("llm-errors", description="Topic of one fact a failure")
+    kafka_dead_letter_topic: Topic = Field(
         "llm-requests.dlq", description="Topic of records that can never become a result"
     )
     kafka_request_partitions: int = Field(
@@ -109,11 +131,19 @@ class ServiceSettings(BaseSettings):
     @field_validator("llm_supported_models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            tuple(name.strip() for name in value.split(",") if name.strip())
-            if isinstance(value, str)
-            else value
-        )
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if not names:
+            raise ValueError("it names no model")
+        return names
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr) -> SecretStr:
+        if not _REDIS_URL.match(url.get_secret_value()):
+            raise ValueError("it is not the address of a Redis")
+        return url
 
     @field_validator("llm_limits")
     @classmethod
@@ -159,21 +189,24 @@ def load_settings(settings_class: type[Settings], **overrides: Any) -> Settings:
     try:
         return settings_class(**overrides)
     except ValidationError as invalid:
-        raise SystemExit("\n".join(_complaints(invalid))) from None
+        raise SystemExit("\n".join(_complaints(invalid, settings_class))) from None
 
 
-def _complaints(invalid: ValidationError) -> list[str]:
+def _complaints(invalid: ValidationError, settings_class: type[BaseSettings]) -> list[str]:
     return [
-        _complaint(str(error["loc"][0]) if error["loc"] else "", error["msg"], error["input"])
+        _complaint(error, settings_class.model_fields.get(str(error["loc"][0])) if error["loc"] else None)
         for error in invalid.errors()
     ]
 
 
-_SECRET = ("api_key", "url", "password", "secret")
+def _complaint(error: ErrorDetails, field: FieldInfo | None) -> str:
+    problem = error["msg"].removeprefix("Value error, ")
+    if field is None:
+        return f"configuration error: {problem}"
+    name = str(error["loc"][0])
+    is_secret = field.annotation is SecretStr or any(word in name for word in _SECRET)
+    shown = "" if is_secret else f"={without_credentials(short_echo(str(error['input'])))!r}"
+    return f"configuration error: {name.upper()}{shown}: {problem}; allowed: {allowed(field)}"
 
 
-def _complaint(field: str, problem: str, value: object) -> str:
-    if not field:
-        return f"configuration error: {problem.removeprefix('Value error, ')}"
-    shown = "" if any(word in field for word in _SECRET) else f"={value!r}"
-    return f"configuration error: {field.upper()}{shown}: {problem.removeprefix('Value error, ')}"
+_SECRET = ("api_key", "password", "secret", "auth_tokens")

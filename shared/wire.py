@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 from shared.domain.answer_body import result_from_topic_body, topic_body
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, InvokeBody, Parameters
-from shared.domain.job import DEFAULT_OWNER, Job, JobId, ModelDefaults, job_from_body
+from shared.domain.job import DEFAULT_OWNER, OWNER_RULE, Job, JobId, ModelDefaults, is_owner, job_from_body
 from shared.domain.result import Failed, Succeeded
 from shared.domain.timestamps import rfc3339
 from shared.domain.validation import parse_body, short_echo
@@ -26,6 +26,7 @@ from shared.ports import Run
 SCHEMA = 1
 CE_TYPE = "llm.request.v1"
 RESULT_CE_TYPE = "llm.result.v1"
+OWNER_HEADER = "llm_owner"
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -60,7 +61,7 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         ("ce_source", source.encode()),
         ("ce_time", rfc3339(job.created_at).encode()),
         ("ce_expirytime", rfc3339(job.deadline).encode()),
-        ("llm_owner", job.id.owner.encode()),
+        (OWNER_HEADER, job.id.owner.encode()),
         ("content-type", b"application/json"),
     ]
     if job.traceparent:
@@ -94,12 +95,14 @@ def job_from_record(
             ),
             request_id,
         )
+    headers = list(headers)
+    owner = _owner(headers, request_id)
     texts = _readable(headers)
     created_at = _created_at(texts.get("ce_time"), timestamp_ms)
     return job_from_body(
         record,
         defaults,
-        owner=texts.get("llm_owner", DEFAULT_OWNER),
+        owner=owner,
         created_at=created_at,
         deadline=_deadline(texts.get("ce_expirytime"), created_at),
         traceparent=texts.get("traceparent"),
@@ -114,7 +117,7 @@ def result_to_record(run: Run, result: Succeeded | Failed, source: str) -> tuple
         ("ce_type", RESULT_CE_TYPE.encode()),
         ("ce_source", source.encode()),
         ("ce_time", rfc3339(result.completed_at).encode()),
-        ("llm_owner", run.id.owner.encode()),
+        (OWNER_HEADER, run.id.owner.encode()),
         ("llm_fingerprint", run.fingerprint.encode()),
         ("llm_run", run.token.encode()),
         ("content-type", b"application/json"),
@@ -126,14 +129,16 @@ def result_from_record(
     value: bytes | None, headers: Iterable[tuple[str, bytes | None]]
 ) -> tuple[Run, Succeeded | Failed]:
     """What `result_to_record` told; `ValueError` if it is none of ours."""
-    texts = _readable(headers)
+    headers = list(headers)
+    texts, owner = _readable(headers), _told_owner(headers)
+    if owner is None or not is_owner(owner):
+        raise ValueError(f"not a result of this service: {OWNER_HEADER} allows {OWNER_RULE}")
     try:
         body = from_json(value or b"")
         if body["schema"] != SCHEMA:
             raise ValueError(f"schema: {str(body['schema'])[:20]} is not supported; allowed: {SCHEMA}")
         result = result_from_topic_body(body)
-        job_id = JobId(texts["llm_owner"], result.request_id)
-        return Run(job_id, texts["llm_run"], texts["llm_fingerprint"]), result
+        return Run(JobId(owner, result.request_id), texts["llm_run"], texts["llm_fingerprint"]), result
     except (KeyError, TypeError, AttributeError) as fault:
         raise ValueError(f"not a result of this service: {type(fault).__name__} {fault}") from fault
 
@@ -154,6 +159,27 @@ def _check_schema(value: bytes | None) -> None:
                 details={"allowed": [SCHEMA]},
             )
         )
+
+
+def _owner(headers: Sequence[tuple[str, bytes | None]], request_id: str | None) -> str:
+    """Unlike the other headers this one is never guessed: a wrong one would give the job to somebody else."""
+    told = _told_owner(headers)
+    owner = DEFAULT_OWNER if told is None else told
+    if not is_owner(owner):
+        raise InvalidRequest(
+            job_error(
+                ErrorCode.INVALID_FIELD,
+                f"{OWNER_HEADER}: {short_echo(owner)!r} is no owner; allowed: {OWNER_RULE}",
+                field=OWNER_HEADER,
+            ),
+            request_id,
+        )
+    return owner
+
+
+def _told_owner(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
+    told = [value for name, value in headers if name == OWNER_HEADER and value is not None]
+    return told[-1].decode(errors="replace") if told else None
 
 
 def _readable(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:

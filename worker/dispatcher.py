@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from loguru import logger
 
+from shared.background import in_background
 from worker.ledger import Ledger
 from worker.ports import Record
 from worker.window import Window
@@ -185,9 +186,5 @@ class Dispatcher:
 @asynccontextmanager
 async def commit_in_background(dispatcher: Dispatcher) -> AsyncIterator[None]:
     """Commit watermarks while the block runs."""
-    task = asyncio.create_task(dispatcher.commit_forever())
-    try:
+    async with in_background(dispatcher.commit_forever()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from loguru import logger
 
+from shared.background import in_background
 from shared.domain.job import Job
 from worker.service import JobProcessor, LookAgain
 
@@ -18,12 +19,10 @@ async def work_in_process(
 ) -> AsyncIterator[None]:
     """Process jobs while the block runs; then let the running ones end."""
     worker = _InProcessWorker(next_job, processor, concurrency)
-    task = asyncio.create_task(worker.run())
     try:
-        yield
+        async with in_background(worker.run()):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         await worker.drain(drain_seconds)
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from loguru import logger
 
+from shared.background import in_background
 from shared.domain.job import JobId
 from shared.ports import JobRuns, Run, StoreUnavailable
 
@@ -56,7 +57,7 @@ class Leases:
                 self._holds[run.id].cancel()
         for run in renewed.lost:
             if run.id in self._holds:
-                logger.bind(request_id=run.id.request_id).warning("lease_lost")
+                logger.bind(**run.id._asdict()).warning("lease_lost")
 
 
 class Hold:
@@ -87,9 +88,5 @@ class Hold:
 async def keep_leases(store: JobRuns, lease_seconds: float) -> AsyncIterator[Leases]:
     """Leases with their renewal running."""
     leases = Leases(store, lease_seconds)
-    task = asyncio.create_task(leases.renew_forever())
-    try:
+    async with in_background(leases.renew_forever()):
         yield leases
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -106,17 +106,18 @@ async def run(settings: WorkerSettings) -> None:
                 producer,
                 metrics_topic=settings.kafka_metrics_topic,
                 error_topic=settings.kafka_error_topic,
-                fallback=FileEventSink(Path(settings.llm_log_file)),
+                fallback=FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes),
             )
         )
         llm = await stack.enter_async_context(connect_llm(settings))
-        log = KafkaResultLog(producer, settings.kafka_result_topic, f"/{settings.llm_app_name}/worker")
+        reader = KafkaResultReader(
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+        )
+        source = f"/{settings.llm_app_name}/worker"
+        log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
         limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
         processor = await stack.enter_async_context(
             connect_processor(settings, store, log, events, llm, limits=limits)
-        )
-        reader = KafkaResultReader(
-            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
         condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.domain.errors import ErrorCode
-from shared.domain.job import Job
+from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded, Usage
 from shared.ports import Run
 
@@ -86,6 +86,10 @@ class ResultLog(Protocol):
 
     async def append(self, run: Run, result: Succeeded | Failed) -> None:
         """Return when the copy is kept; `ResultLogUnavailable` otherwise."""
+        ...
+
+    async def has_ended(self, job_id: JobId, since: float) -> bool:
+        """Whether a final result of the job was logged since then (Unix seconds); `ResultLogUnavailable`."""
         ...
 
 

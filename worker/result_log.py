@@ -6,9 +6,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from loguru import logger
 
+from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import ResultLogUnavailable, Run
 from shared.wire import result_to_record
+from worker.logged_results import LoggedResults
+from worker.ports import ResultReader
 
 _SEND_SECONDS = 10.0
 
@@ -16,10 +19,11 @@ _SEND_SECONDS = 10.0
 class KafkaResultLog:
     """`ResultLog` whose copy is kept when every replica in sync has it."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, source: str) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, source: str, reader: ResultReader) -> None:
         self._producer = producer
         self._topic = topic
         self._source = source
+        self._logged = LoggedResults(reader)
 
     async def append(self, run: Run, result: Succeeded | Failed) -> None:
         key, value, headers = result_to_record(run, result, self._source)
@@ -28,9 +32,12 @@ class KafkaResultLog:
                 await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
         except MessageSizeTooLargeError:
             # Trying again would hold its partition for ever; the store has the result.
-            logger.bind(request_id=run.id.request_id, bytes=len(value)).error("result_too_large_for_log")
+            logger.bind(**run.id._asdict(), bytes=len(value)).error("result_too_large_for_log")
         except (KafkaError, TimeoutError) as fault:
             raise ResultLogUnavailable(type(fault).__name__) from fault
+
+    async def has_ended(self, job_id: JobId, since: float) -> bool:
+        return await self._logged.has_ended(job_id, since)
 
 
 class NoResultLog:
@@ -38,3 +45,6 @@ class NoResultLog:
 
     async def append(self, run: Run, result: Succeeded | Failed) -> None:
         pass
+
+    async def has_ended(self, job_id: JobId, since: float) -> bool:
+        return False

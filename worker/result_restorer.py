@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from loguru import logger
 
+from shared.background import in_background
 from shared.ports import ResultLogUnavailable, StoreUnavailable
 from worker.ports import ConditionKeeper, RestorableStore, ResultReader, StoreCondition
 
@@ -26,12 +27,8 @@ async def restore_in_background(
     store: RestorableStore, condition: ConditionKeeper, reader: ResultReader
 ) -> AsyncIterator[None]:
     """Keep the store whole while the block runs."""
-    task = asyncio.create_task(ResultRestorer(store, condition, reader).run())
-    try:
+    async with in_background(ResultRestorer(store, condition, reader).run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 class ResultRestorer:

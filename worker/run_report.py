@@ -9,7 +9,7 @@ from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Begun
-from worker.ports import CallHistory, Completion, LLMError, RateLimited
+from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, RateLimited
 
 
 class RunReport:
@@ -102,13 +102,17 @@ class RunReport:
         return round(max(0.0, (self.started_at - self._job.created_at).total_seconds() * 1000), 3)
 
 
-def provider_error(fault: LLMError) -> JobError:
+def provider_error(fault: LLMError, job: Job) -> JobError:
     """The provider's fault as the error of the job."""
     details: dict[str, JsonValue] = {}
     if fault.provider_message:
         details["provider_message"] = fault.provider_message
     if isinstance(fault, RateLimited) and fault.retry_after_seconds is not None:
         details["retry_after_seconds"] = fault.retry_after_seconds
+    if isinstance(fault, OutcomeUnknown) and job.on_unknown == "fail":
+        # Final: asked again under its id, the job must not be called a second time.
+        told = f"{fault}; the call may have been charged, and on_unknown is fail, so it is not repeated"
+        return job_error(ErrorCode.UNKNOWN_OUTCOME, told, details={"cause": fault.code, **details})
     return job_error(fault.code, str(fault), details=details or None)
 
 
@@ -130,5 +134,10 @@ CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the job ran
 CONFLICT = job_error(
     ErrorCode.DUPLICATE_REQUEST_ID,
     "request_id: this id was used with another body or another key",
+    field="request_id",
+)
+DELETED = job_error(
+    ErrorCode.RESULT_DELETED,
+    "request_id: the result of this id was deleted; send a new id",
     field="request_id",
 )

@@ -24,8 +24,17 @@ from shared.ports import (
     StoreUnavailable,
 )
 from worker.leases import Hold, Leases
+from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, LLMError, PatientLLMClient, ResultLog
-from worker.run_report import CONFLICT, CRASHED, UNKNOWN_OUTCOME, RunReport, provider_error, too_many_runs
+from worker.run_report import (
+    CONFLICT,
+    CRASHED,
+    DELETED,
+    UNKNOWN_OUTCOME,
+    RunReport,
+    provider_error,
+    too_many_runs,
+)
 
 _RUNNING_HERE_SECONDS = 0.5
 _STORE_AWAY_SECONDS = 1.0
@@ -88,18 +97,30 @@ class JobProcessor:
             return LookAgain(_RUNNING_HERE_SECONDS)
         self._processing.add(job.id)
         try:
-            if may_have_run and job.on_unknown == "fail" and not await self._store.is_available():
-                logger.bind(request_id=job.id.request_id).warning("job_waits_for_store")
+            is_suspect = may_have_run and not await self._store.is_available()
+            if is_suspect and await self._must_wait(job):
+                logger.bind(**job.id._asdict()).warning("job_waits_for_store")
                 return LookAgain(self._store_away_seconds)
-            return await self._process(job, may_have_run=may_have_run)
+            needs_history = may_have_run and not is_suspect
+            return await self._process(job, is_suspect=is_suspect, needs_history=needs_history)
         finally:
             self._processing.discard(job.id)
 
-    async def _process(self, job: Job, *, may_have_run: bool) -> Outcome:
+    async def _must_wait(self, job: Job) -> bool:
+        """Only the store can say that it may be called again, or the log says that it has ended."""
+        if job.on_unknown == "fail":
+            return True
+        try:
+            return await self._log.has_ended(job.id, job.created_at.timestamp())
+        except ResultLogUnavailable as fault:
+            logger.bind(**job.id._asdict(), fault=str(fault)).warning("results_not_read")
+            return True
+
+    async def _process(self, job: Job, *, is_suspect: bool, needs_history: bool) -> Outcome:
         run = Run(job.id, secrets.token_hex(16), job.fingerprint)
-        match await self._begin(run, job):
+        match await self._begin(run, job, needs_history=needs_history):
             case Begun() as begun:
-                report = RunReport(job, begun, is_suspect=may_have_run and not begun.knows_history)
+                report = RunReport(job, begun, is_suspect=is_suspect and not begun.knows_history)
                 with self._leases.hold(run) as hold:
                     return await self._run(job, begun, report, hold)
             case Held(seconds):
@@ -108,19 +129,27 @@ class JobProcessor:
                 await self._copy(run, result)  # for a direct producer who sent it again
                 return Done()
             case Deleted():
-                return Done()
+                return self._refuse(job, DELETED)
             case Conflicting():
-                return self._refuse(job)
+                return self._refuse(job, CONFLICT)
             case None:
                 return LookAgain(self._store_away_seconds)
 
-    async def _begin(self, run: Run, job: Job) -> Begun | Held | Finished | Conflicting | Deleted | None:
+    async def _begin(
+        self, run: Run, job: Job, *, needs_history: bool
+    ) -> Begun | Held | Finished | Conflicting | Deleted | None:
         """The same run tries again: if only the reply got lost, the store knows its token."""
         for _ in range(_BEGIN_TRIES):
             try:
-                return await self._store.begin(run, self._leases.lease_seconds, job.deadline)
+                return await self._store.begin(
+                    run,
+                    self._leases.lease_seconds,
+                    job.deadline,
+                    asked_at=job.created_at,
+                    needs_history=needs_history,
+                )
             except StoreUnavailable as fault:
-                logger.bind(request_id=job.id.request_id, fault=str(fault)).warning("job_waits_for_store")
+                logger.bind(**job.id._asdict(), fault=str(fault)).warning("job_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)
         return None
 
@@ -150,9 +179,9 @@ class JobProcessor:
             end = report.cancelled if hold.is_cancelled else report.expired
             return end("while it was running", history)
         except LLMError as fault:
-            return report.failed(provider_error(fault), fault)
+            return report.failed(provider_error(fault, job), fault)
         except Exception:
-            logger.bind(request_id=job.id.request_id).exception("job_crashed")
+            logger.bind(**job.id._asdict()).exception("job_crashed")
             return report.failed(CRASHED)
 
     def _ended_before_call(self, job: Job, begun: Begun, report: RunReport) -> Failed | None:
@@ -181,7 +210,7 @@ class JobProcessor:
                     return await self._store.save(run, result)
                 return await self._settle_and_save(self._limits, run, result)
             except StoreUnavailable as fault:
-                logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_store")
+                logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)
 
     async def _settle_and_save(
@@ -197,11 +226,12 @@ class JobProcessor:
             try:
                 return await self._log.append(run, result)
             except ResultLogUnavailable as fault:
-                logger.bind(request_id=run.id.request_id, fault=str(fault)).warning("result_waits_for_log")
+                logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_log")
                 await asyncio.sleep(self._store_away_seconds)
 
     def _tell(self, result: Succeeded | Failed) -> None:
         usage = result.usage if isinstance(result, Succeeded) else None
+        POSSIBLE_DUPLICATE_CALLS.inc(result.possible_duplicate_charge)
         self._events.emit(
             JobFinished(
                 request_id=result.request_id,
@@ -222,9 +252,9 @@ class JobProcessor:
         if isinstance(result, Failed):
             self._events.emit(failure_event(result.request_id, result.error, result.attempts))
 
-    def _refuse(self, job: Job) -> Outcome:
-        """A record whose id belongs to another question: said, and left alone."""
-        self._events.emit(failure_event(job.id.request_id, CONFLICT, 0))
+    def _refuse(self, job: Job, error: JobError) -> Outcome:
+        """A record whose id is taken: said, and left alone."""
+        self._events.emit(failure_event(job.id.request_id, error, 0))
         return Done()
 
 

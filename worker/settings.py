@@ -13,7 +13,12 @@ class WorkerSettings(ServiceSettings):
     """`python -m worker`; read once at start."""
 
     openai_api_key: SecretStr = Field(SecretStr(""), description="The service's own provider key")
-    openai_base_url: str = Field("", description=f"Any OpenAI-compatible server; empty: {OPENAI_URL}")
+    openai_base_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        examples=["https://host/v1"],
+        description=f"Any OpenAI-compatible server; empty: {OPENAI_URL}",
+    )
     kafka_consumer_group: str = Field(
         "llm-workers", min_length=1, description="Consumer group of the workers"
     )

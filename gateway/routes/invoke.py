@@ -2,8 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.access import owner_of
 from gateway.app_state import AppState, app_state
+from gateway.caller import Caller
 from gateway.limit_headers import limit_headers
+from gateway.media_type import check_media_type
 from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
 from gateway.routes.answers import answer, elapsed_ms
@@ -19,9 +22,7 @@ router = APIRouter(tags=["jobs"])
 async def invoke(request: Request) -> Response:
     """Execute a request once and wait for its result."""
     state = app_state(request)
-    preferences = read_preferences(
-        request.headers.get("prefer"), request.query_params.get("wait"), state.wait_limits
-    )
+    preferences = read_preferences(_prefer(request), request.query_params.get("wait"), state.wait_limits)
     return await _submit(request, state, preferences)
 
 
@@ -29,14 +30,18 @@ async def invoke(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """Execute a request once; do not wait."""
     state = app_state(request)
-    asked = read_preferences(request.headers.get("prefer"), "0", state.wait_limits)
+    asked = read_preferences(_prefer(request), "0", state.wait_limits)
     return await _submit(request, state, asked)
 
 
 async def _submit(request: Request, state: AppState, preferences: Preferences) -> Response:
+    check_media_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
     job = _job(request, await request.body(), state)
     request.state.request_id = job.id.request_id
-    outcome = await state.service.submit(job, preferences.wait_seconds, is_strict=preferences.is_strict)
+    request.state.caller = caller = Caller()
+    outcome = await state.service.submit(
+        job, preferences.wait_seconds, caller, is_strict=preferences.is_strict
+    )
     state.stats.count_outcome(outcome, elapsed_ms(request))
     response = answer(request, outcome)
     if preferences.applied:
@@ -48,14 +53,18 @@ async def _submit(request: Request, state: AppState, preferences: Preferences) -
     return response
 
 
+def _prefer(request: Request) -> str:
+    return ", ".join(request.headers.getlist("prefer"))
+
+
 def _job(request: Request, raw: bytes, state: AppState) -> Job:
     body = parse_invoke_body(raw)
-    request_id = read_idempotency_key(request.headers.get("idempotency-key"), body.request_id)
+    request_id = read_idempotency_key(request.headers.getlist("idempotency-key"), body.request_id)
     if request_id != body.request_id:
         body = body.model_copy(update={"request_id": request_id})
     if body.openai_api_key is not None and not state.adapters.accepts_caller_keys:
         raise InvalidRequest(_KEY_NOT_ACCEPTED, str(request_id) if request_id else None)
-    return job_from_body(body, state.defaults, traceparent=request.state.traceparent)
+    return job_from_body(body, state.defaults, owner=owner_of(request), traceparent=request.state.traceparent)
 
 
 _KEY_NOT_ACCEPTED = job_error(

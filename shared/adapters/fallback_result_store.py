@@ -15,6 +15,7 @@ from typing import TypeVar
 from loguru import logger
 
 from shared.adapters.memory_result_store import Entry, MemoryResultStore
+from shared.background import in_background
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import (
@@ -46,12 +47,8 @@ async def fall_back_to_memory(
     """A store that goes to memory when `durable` is away, and comes back when it is."""
     store = FallbackResultStore(durable, memory)
     await store.probe()
-    task = asyncio.create_task(store.probe_forever())
-    try:
+    async with in_background(store.probe_forever()):
         yield store
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 class FallbackResultStore:
@@ -92,9 +89,20 @@ class FallbackResultStore:
         return self._watch(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        begun = await self._route(run.id, lambda store: self._begin_in(store, run, lease_seconds, expires_at))
+        def begin_in(store: ResultStore) -> Awaitable[Begun | Held | Finished | Conflicting | Deleted]:
+            if needs_history and store is self._memory and not self._memory.knows(run.id):
+                raise StoreUnavailable("it is away, and may know of an earlier run")
+            return self._begin_in(store, run, lease_seconds, expires_at, asked_at)
+
+        begun = await self._route(run.id, begin_in)
         if isinstance(begun, Begun) and self._memory.knows(run.id):
             return replace(begun, knows_history=False)
         if isinstance(begun, Finished):
@@ -102,11 +110,16 @@ class FallbackResultStore:
         return begun
 
     async def _begin_in(
-        self, store: ResultStore, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        store: ResultStore,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        asked_at: datetime | None,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         if store is self._memory and run.id in self._ended and not self._memory.knows(run.id):
             return Held(_PROBE_SECONDS)  # its result is where nobody can read it now
-        return await store.begin(run, lease_seconds, expires_at)
+        return await store.begin(run, lease_seconds, expires_at, asked_at=asked_at)
 
     async def renew(self, runs: Sequence[Run], lease_seconds: float) -> Renewed:
         here = [run for run in runs if self._memory.knows(run.id)]
@@ -220,7 +233,7 @@ class FallbackResultStore:
         if entry.status == "running" and not isinstance(known, Conflicting):
             run = Run(job_id, entry.token, entry.fingerprint)
             lease_seconds = max(1.0, entry.lease_ends_at - time.time())
-            known = await self._durable.begin(run, lease_seconds, expires_at)
+            known = await self._durable.begin(run, lease_seconds, expires_at, asked_at=entry.asked_at)
         is_moved = isinstance(known, Reserved | Pending | Begun | Finished)
         if is_moved and entry.is_cancelled:
             await self._durable.cancel(job_id)

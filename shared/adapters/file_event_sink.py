@@ -9,10 +9,14 @@ from shared.domain.events import Event
 
 
 class FileEventSink:
-    """`EventSink` that appends to a file. A disk that is full or read-only costs the facts, never a job."""
+    """`EventSink` that appends to a file. A disk that is full or read-only costs the facts, never a job.
 
-    def __init__(self, path: Path) -> None:
+    A file of `max_bytes` becomes `<name>.1`, and takes the place of the one before it.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
+        self._max_bytes = max_bytes
         self._is_broken = False
 
     def emit(self, event: Event) -> None:
@@ -23,6 +27,9 @@ class FileEventSink:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
                 file.write(line + b"\n")
+                is_full = file.tell() >= self._max_bytes
+            if is_full:
+                self._path.replace(f"{self._path}.1")
         except OSError as fault:
             if not self._is_broken:
                 logger.error("event_file_unwritable", path=str(self._path), fault=str(fault))

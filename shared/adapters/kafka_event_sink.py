@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.adapters.file_event_sink import FileEventSink, encode_event
+from shared.background import end
 from shared.domain.events import Event, JobFailed
 
 _MOST_WAITING = 10_000
@@ -26,8 +27,7 @@ async def connect_kafka_event_sink(
         yield sink
     finally:
         await sink.flush()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 class KafkaEventSink:

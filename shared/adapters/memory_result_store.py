@@ -10,7 +10,7 @@ from typing import Literal
 
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
-from shared.domain.result import Failed, Succeeded, may_run_again
+from shared.domain.result import Failed, Succeeded, is_asked_anew, may_run_again
 from shared.domain.totals import PROVIDER_CALLS, tally
 from shared.ports import (
     Begun,
@@ -40,9 +40,13 @@ class Entry:
     lease_ends_at: float = 0.0
     interrupted_runs: int = 0
     attempts: int = 0
+    asked_at: datetime | None = None
+    """When whoever runs it was asked to."""
     is_cancelled: bool = False
     is_deleted: bool = False
     result: Succeeded | Failed | None = None
+    gone_until: float = 0.0
+    """Until when it is told, after the retention, that there was a result."""
 
 
 class MemoryResultStore:
@@ -56,6 +60,7 @@ class MemoryResultStore:
         self._most_jobs = most_jobs
         self._clock = clock
         self._entries: dict[JobId, Entry] = {}
+        self._gone_until: dict[JobId, float] = {}
         self._watches = ResultWatches()
         self._totals: Counter[str] = Counter()
 
@@ -69,9 +74,7 @@ class MemoryResultStore:
         if entry.fingerprint != fingerprint:
             return Conflicting()
         if entry.result is not None and may_run_again(entry.result):
-            again = Entry(fingerprint, claim, self._forgotten_at(expires_at), token=_ENDED)
-            again.attempts = entry.attempts
-            self._entries[job_id] = again
+            self._again(job_id, entry, claim, expires_at)
             return Reserved()
         if (
             entry.claim == claim
@@ -85,34 +88,41 @@ class MemoryResultStore:
     async def release(self, job_id: JobId, claim: str) -> None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.claim == claim and entry.status == "queued" and entry.result is None:
-            del self._entries[job_id]
+            self._end(job_id, entry)
 
     async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         entry = self._live_entry(job_id)
-        return _known(entry) if entry is not None else None
+        return _known(entry) if entry is not None else self._gone(job_id)
 
     async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         entry = self._live_entry(job_id)
         if entry is not None and entry.result is None:
             entry.is_cancelled = True
-        return _known(entry) if entry is not None else None
+        return _known(entry) if entry is not None else self._gone(job_id)
 
     async def delete(self, job_id: JobId) -> Pending | Deleted | None:
         entry = self._live_entry(job_id)
         if entry is None:
-            return None
+            return self._gone(job_id)
         known = _known(entry)
         if not isinstance(known, Finished):
             return known
         forgotten_at = self._clock() + self._retention_seconds
-        self._entries[job_id] = Entry(entry.fingerprint, "", forgotten_at, is_deleted=True)
+        tombstone = Entry(entry.fingerprint, "", forgotten_at, is_deleted=True, gone_until=entry.gone_until)
+        self._entries[job_id] = tombstone
         return Deleted()
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
         return self._watches.open(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         entry = self._live_entry(run.id)
         if entry is None:
@@ -122,13 +132,15 @@ class MemoryResultStore:
         if entry.is_deleted:
             return Deleted()
         if entry.result is not None:
-            return Finished(entry.result)
+            if not is_asked_anew(entry.result, asked_at):
+                return Finished(entry.result)
+            entry = self._again(run.id, entry, "", expires_at)
         if entry.token != run.token:
             now = self._clock()
             if entry.lease_ends_at > now:
                 return Held(entry.lease_ends_at - now)
             entry.interrupted_runs += entry.status == "running"
-            entry.status, entry.token = "running", run.token
+            entry.status, entry.token, entry.asked_at = "running", run.token, asked_at
             entry.forgotten_at = self._forgotten_at(expires_at)
         entry.lease_ends_at = self._clock() + lease_seconds
         return Begun(run, entry.interrupted_runs, entry.attempts, entry.is_cancelled)
@@ -190,10 +202,19 @@ class MemoryResultStore:
         self._count(result, entry.attempts)
         entry.result, entry.attempts, entry.token = result, result.attempts, run.token
         entry.forgotten_at, entry.is_cancelled = forgotten_at, False
+        entry.gone_until = forgotten_at + self._retention_seconds
         # Last in the order of the dict: what finished first is forgotten first.
         self._entries[run.id] = self._entries.pop(run.id)
         self._watches.resolve(run.id, result)
         return result
+
+    def _again(self, job_id: JobId, ended: Entry, claim: str, expires_at: datetime) -> Entry:
+        """The id of a failure that may pass, free to run."""
+        forgotten_at = self._forgotten_at(expires_at)
+        again = Entry(ended.fingerprint, claim, forgotten_at, token=_ENDED, attempts=ended.attempts)
+        again.gone_until = ended.gone_until
+        self._entries[job_id] = again
+        return again
 
     def _count(self, result: Succeeded | Failed, attempts_before: int) -> None:
         self._totals.update(tally(result))
@@ -208,9 +229,20 @@ class MemoryResultStore:
     def _live_entry(self, job_id: JobId) -> Entry | None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.forgotten_at <= self._clock():
-            del self._entries[job_id]
+            self._end(job_id, entry)
             return None
         return entry
+
+    def _end(self, job_id: JobId, entry: Entry) -> None:
+        """Its time is over; that there was a result is known as long again."""
+        del self._entries[job_id]
+        if entry.gone_until:
+            self._gone_until[job_id] = entry.gone_until
+            if len(self._gone_until) > self._most_jobs:
+                del self._gone_until[next(iter(self._gone_until))]
+
+    def _gone(self, job_id: JobId) -> Deleted | None:
+        return Deleted() if self._gone_until.get(job_id, 0.0) > self._clock() else None
 
     def _make_room(self) -> None:
         if len(self._entries) < self._most_jobs:
@@ -220,7 +252,7 @@ class MemoryResultStore:
         finished = [job_id for job_id, entry in self._entries.items() if entry.result or entry.is_deleted]
         # A tenth at once, so that a full store does not search on every job.
         for job_id in dict.fromkeys([*forgotten, *finished[: self._most_jobs // 10 + 1]]):
-            del self._entries[job_id]
+            self._end(job_id, self._entries[job_id])
 
     def _forgotten_at(self, expires_at: datetime) -> float:
         return expires_at.timestamp() + self._retention_seconds

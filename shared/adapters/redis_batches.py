@@ -58,6 +58,11 @@ class RedisBatches:
             _fail(batch + self._waiting, fault)
             self._waiting = []
             return
+        except Exception as fault:
+            # uvloop says RuntimeError of a transport that closed just now.
+            _fail(batch + self._waiting, RedisConnectionError(f"{type(fault).__name__}: {fault}"))
+            self._waiting = []
+            return
         except BaseException:
             _fail(batch, RedisConnectionError("the round trip was cut off"))
             raise

@@ -19,8 +19,16 @@ from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.redis_connections import connect_redis
 from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
+from shared.background import end
 from shared.domain.job import JobId
-from shared.domain.result import Failed, Succeeded, dump_result, load_result, may_run_again
+from shared.domain.result import (
+    Failed,
+    Succeeded,
+    dump_result,
+    instant_ms,
+    load_result,
+    passing_since_ms,
+)
 from shared.domain.totals import tally
 from shared.ports import (
     Begun,
@@ -64,9 +72,7 @@ async def connect_redis_result_store(
         try:
             yield store
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             await store.aclose()
 
 
@@ -107,24 +113,33 @@ class RedisResultStore:
         await self._call(self._release, job_id, [f"{self._replica}:{claim}"])
 
     async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
-        reply = await self._call(self._look, job_id, [self._channel_if_watched(job_id)])
+        reply = await self._call(self._look, job_id, [self._channel_if_watched(job_id)], _gone_key(job_id))
         self._watches.arm(job_id)
         return _known(reply)
 
     async def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
-        return _known(await self._call(self._cancel, job_id, []))
+        return _known(await self._call(self._cancel, job_id, [], _gone_key(job_id)))
 
     async def delete(self, job_id: JobId) -> Pending | Deleted | None:
-        known = _known(await self._call(self._delete, job_id, [_ms(self._retention.total_seconds())]))
+        retention_ms = _ms(self._retention.total_seconds())
+        known = _known(await self._call(self._delete, job_id, [retention_ms], _gone_key(job_id)))
         return None if isinstance(known, Finished) else known
 
     def watch(self, job_id: JobId) -> AbstractContextManager[Watch]:
         return self._watches.open(job_id)
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        arguments = [run.fingerprint, run.token, _ms(lease_seconds), self._forgotten_at_ms(expires_at)]
+        forgotten_at_ms = self._forgotten_at_ms(expires_at)
+        asked_at_ms = instant_ms(asked_at) if asked_at else 0
+        arguments = [run.fingerprint, run.token, _ms(lease_seconds), forgotten_at_ms, asked_at_ms]
         reply = await self._call(self._begin, run.id, arguments)
         match reply[0]:
             case b"begun":
@@ -163,14 +178,15 @@ class RedisResultStore:
             run.fingerprint,
             result.status,
             dump_result(result),
-            "1" if may_run_again(result) else "0",
+            passing_since_ms(result),
             result.attempts,
             _ms(kept_seconds),
             f"{run.id.owner}\n{run.id.request_id}\n",
             "1" if is_copy else "0",
+            _ms(kept_seconds + self._retention.total_seconds()),
             *itertools.chain.from_iterable(tally(result).items()),
         ]
-        reply = await self._call(self._save, run.id, arguments, _TOTALS)
+        reply = await self._call(self._save, run.id, arguments, _TOTALS, _gone_key(run.id))
         match reply[0]:
             case b"saved":
                 return result
@@ -257,7 +273,7 @@ def _resolve(watch: Watch, job_id: JobId, stored: bytes) -> None:
     try:
         watch.resolve(load_result(stored))
     except ValueError:
-        logger.bind(request_id=job_id.request_id).exception("result_unreadable")
+        logger.bind(**job_id._asdict()).exception("result_unreadable")
 
 
 def _known(reply: list[Any]) -> Pending | Finished | Deleted | None:
@@ -275,6 +291,11 @@ def _known(reply: list[Any]) -> Pending | Finished | Deleted | None:
 
 def _key(job_id: JobId) -> str:
     return f"llm:job:{job_id.owner}:{job_id.request_id}"
+
+
+def _gone_key(job_id: JobId) -> str:
+    """Set as long again as a result is kept, so that one past its retention is not an unknown one."""
+    return f"llm:gone:{job_id.owner}:{job_id.request_id}"
 
 
 def _ms(seconds: float) -> int:

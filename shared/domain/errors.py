@@ -25,6 +25,7 @@ class ErrorType(StrEnum):
 class ErrorCode(StrEnum):
     """Every error a user can see; `gateway.error_responses` gives each its HTTP status."""
 
+    INVALID_HTTP = "INVALID_HTTP"
     INVALID_JSON = "INVALID_JSON"
     INVALID_FIELD = "INVALID_FIELD"
     UNKNOWN_FIELD = "UNKNOWN_FIELD"
@@ -35,9 +36,13 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_MODEL = "UNSUPPORTED_MODEL"
     REQUEST_ID_MISMATCH = "REQUEST_ID_MISMATCH"
     UNSUPPORTED_SCHEMA = "UNSUPPORTED_SCHEMA"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     ABOVE_LIMIT = "ABOVE_LIMIT"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     DUPLICATE_REQUEST_ID = "DUPLICATE_REQUEST_ID"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
     NOT_FOUND = "NOT_FOUND"
@@ -67,6 +72,10 @@ class ErrorCode(StrEnum):
 
 _TYPES: dict[ErrorType, tuple[ErrorCode, ...]] = {
     ErrorType.VALIDATION: (
+        ErrorCode.INVALID_HTTP,
+        ErrorCode.REQUEST_TIMEOUT,
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode.HEADERS_TOO_LARGE,
         ErrorCode.INVALID_JSON,
         ErrorCode.INVALID_FIELD,
         ErrorCode.UNKNOWN_FIELD,
@@ -81,7 +90,7 @@ _TYPES: dict[ErrorType, tuple[ErrorCode, ...]] = {
         ErrorCode.ABOVE_LIMIT,
         ErrorCode.METHOD_NOT_ALLOWED,
     ),
-    ErrorType.AUTHENTICATION: (ErrorCode.UPSTREAM_AUTHENTICATION,),
+    ErrorType.AUTHENTICATION: (ErrorCode.UNAUTHORIZED, ErrorCode.UPSTREAM_AUTHENTICATION),
     ErrorType.CONFLICT: (
         ErrorCode.DUPLICATE_REQUEST_ID,
         ErrorCode.REQUEST_IN_PROGRESS,
@@ -120,6 +129,7 @@ TYPE_OF_CODE: dict[ErrorCode, ErrorType] = {
 
 RETRYABLE_CODES = frozenset(
     {
+        ErrorCode.REQUEST_TIMEOUT,
         ErrorCode.REQUEST_IN_PROGRESS,
         ErrorCode.STILL_RUNNING,
         ErrorCode.LIMIT_EXCEEDED,

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 OPENAI_ROLES = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool"}
 API_KEY = re.compile(r"sk-[\x21-\x7e]{1,509}")
 _MOST_METADATA = 16
+_MOST_MESSAGES = 2048  # OpenAI's own limit
 _MOST_TOKENS = 10_000_000
 MOST_DEADLINE_SECONDS = 3600
 
@@ -98,7 +99,11 @@ class InvokeBody(Parameters):
     user_prompt: Annotated[str, AfterValidator(_visible)] | None = None
     system_prompt: Annotated[str, AfterValidator(_visible)] | None = None
     messages: (
-        Annotated[list[Annotated[Message, BeforeValidator(_type_from_role)]], Field(min_length=1)] | None
+        Annotated[
+            list[Annotated[Message, BeforeValidator(_type_from_role)]],
+            Field(min_length=1, max_length=_MOST_MESSAGES),
+        ]
+        | None
     ) = None
     openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None

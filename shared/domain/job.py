@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -15,6 +16,9 @@ from shared.domain.validation import short_echo
 
 ANY_MODEL = "*"
 DEFAULT_OWNER = "public"
+"""Of what comes without a client's name: all of it while auth is off, and records without the header."""
+OWNER_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+_OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class JobId(NamedTuple):
@@ -22,6 +26,11 @@ class JobId(NamedTuple):
 
     owner: str
     request_id: str
+
+
+def is_owner(text: str) -> bool:
+    """Whether `OWNER_RULE` holds: an owner is part of keys and headers."""
+    return _OWNER.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

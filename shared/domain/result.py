@@ -1,6 +1,6 @@
 """The one stored, immutable result of a job."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -61,6 +61,8 @@ JobResult = Annotated[Succeeded | Failed, Field(discriminator="status")]
 
 _ADAPTER: TypeAdapter[Succeeded | Failed] = TypeAdapter(JobResult)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def dump_result(result: Succeeded | Failed) -> bytes:
     """The stored form of a result."""
@@ -70,6 +72,25 @@ def dump_result(result: Succeeded | Failed) -> bytes:
 def load_result(stored: bytes) -> Succeeded | Failed:
     """The result that `dump_result` stored."""
     return _ADAPTER.validate_json(stored)
+
+
+def is_asked_anew(result: Succeeded | Failed, asked_at: datetime | None) -> bool:
+    """Whether `asked_at` is later than a failure that may pass, in whole milliseconds."""
+    return (
+        asked_at is not None
+        and may_run_again(result)
+        and instant_ms(asked_at) > instant_ms(result.completed_at)
+    )
+
+
+def passing_since_ms(result: Succeeded | Failed) -> int:
+    """When a failure that may pass ended, in milliseconds since 1970; 0 for everything final."""
+    return instant_ms(result.completed_at) if may_run_again(result) else 0
+
+
+def instant_ms(instant: datetime) -> int:
+    """Milliseconds since 1970."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def may_run_again(result: Succeeded | Failed) -> bool:

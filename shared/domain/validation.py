@@ -1,5 +1,6 @@
 """Bytes to a validated body, and pydantic's complaint to one clear error that echoes no secret."""
 
+import json
 import math
 import re
 from typing import Any, TypeVar
@@ -11,11 +12,13 @@ from pydantic_core import ErrorDetails, from_json
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.invoke_body import InvokeBody
 
+TOKEN_PREFIX = "llmgw_"  # noqa: S105
+"""Of a client's gateway token: whoever sees one shall know what it is."""
 _SECRET_FIELDS = frozenset({"openai_api_key"})
 _LONGEST_ECHO = 80
 _LARGEST_NUMBER = 2**53
 _SUSPICIOUS_NUMBER = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
-_KEY = re.compile(r"sk-[\x21-\x7e]+")
+_KEY = re.compile(rf"(sk-|{TOKEN_PREFIX})[\x21-\x7e]+")
 _KEPT_CONTEXT = ("ge", "le", "gt", "lt", "min_length", "max_length", "expected")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -30,10 +33,29 @@ def parse_body(model: type[Body], raw: bytes) -> Body:
     """`raw` as `model`, or `InvalidRequest`."""
     _refuse_what_is_not_json(raw)
     try:
-        return model.model_validate_json(raw)
+        body = model.model_validate_json(raw)
+        _UNAMBIGUOUS.decode(raw.decode())
     except ValidationError as invalid:
         error = _most_telling(invalid.errors(include_url=False))
         raise InvalidRequest(_explain(error, model), _readable_request_id(raw)) from None
+    except _KeyTwice as key:
+        told = f"The body is not valid JSON: an object holds the key {short_echo(str(key))!r} twice"
+        raise InvalidRequest(job_error(ErrorCode.INVALID_JSON, told), _readable_request_id(raw)) from None
+    return body
+
+
+class _KeyTwice(Exception):
+    """Which of the two values counts would depend on who reads it."""
+
+
+def _unique(members: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in members]
+    if len(set(names)) < len(names):
+        raise _KeyTwice(next(name for name in names if names.count(name) > 1))
+
+
+# The parser takes the last of two equal keys. Numbers stay text: nothing but the keys is looked at.
+_UNAMBIGUOUS = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)
 
 
 def _refuse_what_is_not_json(raw: bytes) -> None:
@@ -135,5 +157,5 @@ def _plain(value: Any) -> JsonValue:
 
 
 def short_echo(text: str) -> str:
-    """A key that was pasted into the wrong field is not repeated either."""
-    return _KEY.sub("sk-...", text)[:_LONGEST_ECHO]
+    """A key or token that was pasted into the wrong field is not repeated either."""
+    return _KEY.sub(r"\1...", text)[:_LONGEST_ECHO]

@@ -40,6 +40,7 @@ def main() -> int:
     brokers = f"{kafka.name}, {binary.name}"
     print(f"on {brokers}", flush=True)
     outcomes: list[Outcome] = []
+    folder = _RESULTS if len(plans) > 1 else _RESULTS / next(iter(plans))
     with kafka, ScriptedProvider() as provider:
         for name, plan in plans.items():
             _say(f"\n{plan.fault}: {plan.jobs} jobs, {plan.a_second:g}/s" + _seed(plan))
@@ -47,7 +48,7 @@ def main() -> int:
                 surroundings = Surroundings(own_kafka, redis, provider)
                 evidence = asyncio.run(run_campaign(plan, surroundings, _RESULTS / name, _say))
             outcomes.append(judge(evidence))
-            write_results(_RESULTS, outcomes, brokers, command)
+            write_results(folder, outcomes, brokers, command)
     print("\n" + markdown(outcomes, brokers, command))
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
@@ -78,7 +79,7 @@ def _words() -> argparse.Namespace:
 def _plans(words: argparse.Namespace) -> dict[str, Plan]:
     known = SHORT if words.short else LONG
     plans = {name: known[name] for name in words.only.split(",")}
-    plans |= {name: seeded(plan, words.seed) for name, plan in plans.items() if name in SEEDED}
+    plans |= {name: seeded(name, plan, words.seed) for name, plan in plans.items() if name in SEEDED}
     return {name: _changed(plan, words) for name, plan in plans.items()}
 
 

@@ -71,6 +71,7 @@ async def _conduct(scene: Scene) -> Evidence:
         seconds=time.time() - started_at,
         rss_mib=rss_mib,
         totals={name: total - before.get(name, 0) for name, total in after.items()},
+        assigned_at=deployment.assigned_at(),
         seed=plan.seed,
     )
 

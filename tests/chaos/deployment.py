@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -137,6 +138,14 @@ class Deployment:
         wait_for_line(child, '"worker_ready"', _START_SECONDS)
         wait_until(child, lambda: worker.partitions() > 0, "partitions assigned", _START_SECONDS)
         return worker
+
+    def assigned_at(self) -> list[float]:
+        """When workers were given partitions."""
+        return [
+            datetime.fromisoformat(event["time"]).timestamp()
+            for worker in self.workers
+            for event in worker.events_with("partitions_assigned")
+        ]
 
     def complaints(self) -> Counter[str]:
         """Every warning and error of every process, by its event word."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tests.chaos.offered_job import OfferedJob, error_code_of
+from tests.chaos.offered_job import OfferedJob, error_code_of, is_retryable
 from tests.chaos.strike import Strike
 from tests.support.provider_ledger import Call
 
@@ -33,6 +33,8 @@ class Evidence:
     """Of every process, in equal intervals while the load ran."""
     totals: Mapping[str, int] = field(default_factory=dict)
     """What the campaign added to the sums of `/stats`."""
+    assigned_at: Sequence[float] = ()
+    """When workers were given partitions."""
     seed: int = 0
 
     @cached_property
@@ -83,7 +85,8 @@ class Evidence:
         """Accepted, and neither a success nor an end that its caller asked for is stored."""
         if job.accepted_at is None:
             return False
-        return not (job.status == "succeeded" or self.has_expired(job) or self.has_unknown_outcome(job))
+        is_asked_for = self.has_expired(job) or self.has_unknown_outcome(job) or self.has_run_out_of_time(job)
+        return not (job.status == "succeeded" or is_asked_for)
 
     def has_expired(self, job: OfferedJob) -> bool:
         """Ended by its own short deadline, and not before it."""
@@ -95,6 +98,12 @@ class Evidence:
         """Ended because a fault cut its call, and its caller wanted no second one."""
         is_told = job.status == "failed" and error_code_of(job.first_read) == "UNKNOWN_OUTCOME"
         return is_told and job.on_unknown == "fail" and self.excuses(job) > 0
+
+    def has_run_out_of_time(self, job: OfferedJob) -> bool:
+        """Ended with the provider's refusal, because its own short deadline left no room for another try."""
+        calls = self.calls_of(job)
+        is_told = job.status == "failed" and is_retryable(job.first_read)
+        return is_told and job.deadline_seconds is not None and bool(calls) and calls[-1].was_refused
 
     def queueing_seconds(self, job: OfferedJob) -> float:
         """From its acceptance, which of a waiting caller is not told: its offer, until the first call."""

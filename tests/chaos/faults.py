@@ -80,7 +80,7 @@ async def pause_redis(scene: Scene) -> Strike:
     redis = scene.deployment.surroundings.redis
     assert isinstance(redis, RedisServer), "needs a Redis of its own"
     steps = in_thread(redis.pause), in_thread(redis.resume)
-    return await outage(scene, *steps, _OUTAGE_SECONDS, "Redis answers again")
+    return replace(await outage(scene, *steps, _OUTAGE_SECONDS, "Redis answers again"), store_is_away=True)
 
 
 async def kill_broker(scene: Scene) -> Strike:

@@ -4,11 +4,15 @@ from collections.abc import Iterable
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.offered_job import OfferedJob
+from tests.chaos.strike import Strike
 from tests.chaos.violation import story
 
 _LONGEST_QUEUEING_SECONDS = 45.0
 """The default session of a dead worker, and half as much again."""
 _ON_THE_WAY_SECONDS = 2.0
+_MAY_HAVE_RUN_SECONDS = 6.0
+"""So long after an assignment a worker takes its records for older, for clocks differ; one more to log it."""
+_RECOVERY_SECONDS = 5.0
 
 
 def only_cut_calls_are_repeated(evidence: Evidence) -> Iterable[str]:
@@ -82,7 +86,17 @@ def _may_be_flagged(evidence: Evidence, job: OfferedJob) -> bool:
     may_have_lost_its_way = any(
         strike.cuts_calls and (job.accepted_at or 0.0) < strike.over_at for strike in evidence.strikes
     )
-    return (was_refused and evidence.excuses(job) > 0) or may_have_lost_its_way
+    may_have_run_before = any(_is_suspect(evidence, job, strike) for strike in evidence.strikes)
+    return (was_refused and evidence.excuses(job) > 0) or may_have_lost_its_way or may_have_run_before
+
+
+def _is_suspect(evidence: Evidence, job: OfferedJob, strike: Strike) -> bool:
+    """Begun while nobody could be asked, from a record that its partition's former worker may have had."""
+    if not strike.store_is_away or job.first_read is None or job.completed_at < strike.at:
+        return False
+    known_by = strike.over_at + _RECOVERY_SECONDS
+    assigned_at = max((at for at in evidence.assigned_at if at < known_by), default=0.0)
+    return job.offered_at < min(known_by, assigned_at + _MAY_HAVE_RUN_SECONDS)
 
 
 def _faults_endured(evidence: Evidence, job: OfferedJob, seconds: float) -> int:

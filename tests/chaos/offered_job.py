@@ -124,6 +124,12 @@ def error_code_of(answer: Answer | None) -> str | None:
     return error.get("error_code") if error else None
 
 
+def is_retryable(answer: Answer | None) -> bool:
+    """Whether a failure says that the same request may succeed later."""
+    error = body_of(answer).get("error") if answer is not None and answer.body else None
+    return bool(error and error.get("retryable"))
+
+
 def unchanging_bytes(answer: Answer) -> bytes:
     """All of a body that two readings of one result share; a failure is told with the time of telling."""
     stable = _REQUEST_LATENCY.sub(b"", answer.body)

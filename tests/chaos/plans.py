@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from tests.chaos.catalogue import draw_schedule
+from tests.chaos.catalogue import CATALOGUE, CLUSTER_CATALOGUE, draw_schedule
+from tests.chaos.clock_fault import NO_SHORT_DEADLINES, jump_clock
+from tests.chaos.cluster_plan import ClusterPlan
 from tests.chaos.faults import freeze_worker, kill_broker, kill_gateway, kill_worker, pause_redis, roll_worker
 from tests.chaos.kafka_plans import KAFKA
 from tests.chaos.precise_faults import (
@@ -31,6 +33,9 @@ _REDIS = replace(
 )
 _BROKER = replace(_KILL, fault="Kafka kill -9, started again", strike=kill_broker, retry_refusals=True)
 
+_CLOCK = replace(
+    _KILL, fault="a worker's clock 60 s ahead, then behind", strike=jump_clock, mix=NO_SHORT_DEADLINES
+)
 _BEFORE_CALL = replace(_KILL, fault="worker kill -9 before its calls", strike=kill_worker_before_call)
 _BEFORE_STORE = replace(_KILL, fault="worker kill -9 before it stores", strike=kill_worker_before_store)
 _BEFORE_COMMIT = replace(_KILL, fault="worker kill -9 before it commits", strike=kill_worker_before_commit)
@@ -48,14 +53,18 @@ _MIXED = replace(
     patience_seconds=120,
     settings=_ENDURING,
 )
-_FLOOD = replace(
-    _MIXED,
-    fault="mixed faults, answers in 1-20 ms",
+_FLOOD = ClusterPlan(
+    fault="mixed faults, 3 Kafka nodes, Sentinel, answers in 1-20 ms",
+    strike=kill_worker,
     jobs=100_000,
     a_second=1000,
     latency_ms=(1, 20),
     in_flight=0,
-    most_unread=10_000,
+    most_unread=2_000,
+    gateways=2,
+    retry_refusals=True,
+    patience_seconds=120,
+    settings={**_ENDURING, "KAFKA_REPLICATION_FACTOR": "3"},
 )
 
 LONG: dict[str, Plan] = {
@@ -65,6 +74,7 @@ LONG: dict[str, Plan] = {
     "gateway": _GATEWAY,
     "redis": _REDIS,
     "broker": _BROKER,
+    "clock": _CLOCK,
     "before-call": _BEFORE_CALL,
     "before-store": _BEFORE_STORE,
     "before-commit": _BEFORE_COMMIT,
@@ -75,7 +85,7 @@ LONG: dict[str, Plan] = {
     "mixed": _MIXED,
     "flood": _FLOOD,
 }
-SEEDED = ("mixed", "flood")
+SEEDED = {"mixed": CATALOGUE, "flood": CLUSTER_CATALOGUE}
 
 
 def _shortened(plan: Plan) -> Plan:
@@ -91,6 +101,6 @@ SHORT: dict[str, Plan] = {
 }
 
 
-def seeded(plan: Plan, seed: int) -> Plan:
+def seeded(name: str, plan: Plan, seed: int) -> Plan:
     """The same kinds of jobs and the same faults in the same order for the same seed."""
-    return replace(plan, seed=seed, schedule=draw_schedule(seed))
+    return replace(plan, seed=seed, schedule=draw_schedule(seed, SEEDED[name]))

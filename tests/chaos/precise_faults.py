@@ -12,6 +12,7 @@ from tests.chaos.faults import taken_over
 from tests.chaos.offered_job import ENDED, status_of
 from tests.chaos.scene import NeverBusyError, Scene, now
 from tests.chaos.strike import Strike
+from tests.support.redis_sentinel import SentinelRedis
 from tests.support.tcp_proxy import TcpProxy
 
 _ENOUGH_JOBS = 10
@@ -31,7 +32,7 @@ async def kill_worker_before_call(scene: Scene) -> Strike:
 
 async def kill_worker_before_store(scene: Scene) -> Strike:
     """Answers have arrived, and none of them is stored."""
-    way = _way_to(scene.deployment.surroundings.redis.url)
+    way = TcpProxy("127.0.0.1", _redis_port(scene))
     return await _kill_behind(scene, way, "REDIS_URL", "redis://{}/0", _answered)
 
 
@@ -113,10 +114,21 @@ async def _claimed(scene: Scene, victim: Gateway, earlier: set[str]) -> int:
     return sum(status_of(answer) == "queued" for _, answer in await scene.callers.read_many(asking))
 
 
+def _redis_port(scene: Scene) -> int:
+    redis = scene.deployment.surroundings.redis
+    if isinstance(redis, SentinelRedis):
+        return redis.master().port
+    return _port_of(redis.url)
+
+
 def _way_to(url: str) -> TcpProxy:
-    parts = urlsplit(url)
-    assert parts.port, f"no port in {url}"
-    return TcpProxy("127.0.0.1", parts.port)
+    return TcpProxy("127.0.0.1", _port_of(url))
+
+
+def _port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port, f"no port in {url}"
+    return port
 
 
 def _detour(scene: Scene) -> TcpProxy:

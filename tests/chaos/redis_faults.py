@@ -69,7 +69,8 @@ async def fail_over(scene: Scene) -> Strike:
     over_at = now()
     scene.say(f"the replica is the master after {over_at - at:.1f} s")
     await asyncio.to_thread(old.start)
-    return replace(strike, over_at=over_at)
+    await asyncio.to_thread(deployment.wait_for_replica)
+    return replace(strike, over_at=over_at, store_is_away=True)
 
 
 async def cut_subscriptions(scene: Scene) -> Strike:
@@ -88,7 +89,8 @@ async def cut_subscriptions(scene: Scene) -> Strike:
 
 async def _outage(scene: Scene, strike: Step, repair: Step) -> Strike:
     assert isinstance(scene.plan, RedisPlan)
-    return await outage(scene, strike, repair, scene.plan.outage_seconds, "Redis is as it was")
+    struck = await outage(scene, strike, repair, scene.plan.outage_seconds, "Redis is as it was")
+    return replace(struck, store_is_away=True)
 
 
 def _server(scene: Scene) -> RedisServer:

@@ -34,6 +34,8 @@ class Strike:
     departures: tuple[Departure, ...] = ()
     cuts_calls: bool = False
     """Set if calls between `at` and `over_at` may lose their answer on the way."""
+    store_is_away: bool = False
+    """Set if workers could not ask Redis between `at` and `over_at` whether a job had run before."""
     name: str = ""
 
     def cuts(self, call: Call) -> bool:

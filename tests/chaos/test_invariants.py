@@ -42,7 +42,8 @@ class Story:
     totals: dict[str, int] = field(default_factory=dict)
     is_accepted: bool = True
     uncommitted_records: int = 0
-    complaints: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=lambda: ["ERROR expected"])
+    assigned_at: list[float] = field(default_factory=list)
     job: OfferedJob = field(default_factory=lambda: OfferedJob("a prompt", is_waiting=True, offered_at=997))
 
     def evidence(self) -> Evidence:
@@ -66,6 +67,7 @@ class Story:
             strikes=self.strikes,
             uncommitted_records=self.uncommitted_records,
             complaints=Counter(self.complaints),
+            assigned_at=self.assigned_at,
             seconds=1,
             rss_mib=self.rss_mib,
             totals=self.totals,
@@ -107,6 +109,7 @@ def _job(**settings: Any) -> OfferedJob:
     return OfferedJob("a prompt", is_waiting=True, offered_at=997, last_offered_at=997, **settings)
 
 
+_STORE_AWAY = Strike(996.0, in_flight=250, over_at=1005.0, store_is_away=True, name="a fault")
 _AGAIN = [("w002", 998.0), ("w001", 1010.0)]
 _FLAGGED = {"possible_duplicate_charge": True}
 _ORPHANED: dict[str, Any] = {"calls": _AGAIN, "stored_at": 1011.0, "told_at": 1011.1}
@@ -120,6 +123,12 @@ _TWICE_ORPHANED: dict[str, Any] = {
     ],
 }
 _EXPIRED = {"success": False, "status": "expired", "data": None, "error": {"error_code": "DEADLINE_EXCEEDED"}}
+_REFUSED = {
+    "success": False,
+    "status": "failed",
+    "data": None,
+    "error": {"error_code": "RATE_LIMIT_EXCEEDED", "retryable": True},
+}
 _UNKNOWN = {"success": False, "status": "failed", "data": None, "error": {"error_code": "UNKNOWN_OUTCOME"}}
 
 
@@ -145,6 +154,12 @@ _HELD: dict[str, Callable[[], Story]] = {
     ),
     "a deadline passed": lambda: _late(_EXPIRED, deadline_seconds=5.0),
     "an outcome is unknown, and its caller wants no second call": lambda: _late(_UNKNOWN, on_unknown="fail"),
+    "refused until its short deadline": lambda: Story(
+        body=_REFUSED, statuses=[429], stored_at=1001.0, told_at=1001.1, job=_job(deadline_seconds=5.0)
+    ),
+    "nobody could say whether another worker had it": lambda: Story(
+        strikes=[_STORE_AWAY], body=_FLAGGED, assigned_at=[996.5]
+    ),
     "a process died young": lambda: Story(rss_mib={"worker-1": [10.0, 100.0] * 10}),
 }
 
@@ -159,6 +174,10 @@ _BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     "expired without a deadline of its own": ("every accepted job has", lambda: _late(_EXPIRED)),
     "expired too early": ("every accepted job has", lambda: _late(_EXPIRED, deadline_seconds=9.0)),
     "unknown, and its caller wanted a second call": ("every accepted job has", lambda: _late(_UNKNOWN)),
+    "refused with all the time in the world": (
+        "every accepted job has",
+        lambda: Story(body=_REFUSED, statuses=[429], stored_at=1001.0, told_at=1001.1),
+    ),
     "unknown for no reason": (
         "every accepted job has",
         lambda: Story(body=_UNKNOWN, job=_job(on_unknown="fail")),
@@ -199,6 +218,15 @@ _BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
         lambda: Story(body=_FLAGGED, job=_job(deadline_seconds=5.0), **_ORPHANED),
     ),
     "called again and silent about it": ("a job called twice says", lambda: Story(**_ORPHANED)),
+    "flagged although everybody could be asked": (
+        "no other job says",
+        lambda: _peaceful(body=_FLAGGED, assigned_at=[996.5]),
+    ),
+    "flagged long after the partition came": (
+        "no other job says",
+        lambda: Story(strikes=[_STORE_AWAY], body=_FLAGGED, assigned_at=[980.0]),
+    ),
+    "a fault that nobody saw": ("every fault struck", lambda: Story(complaints=[])),
     "flagged for nothing": ("no other job says", lambda: Story(body=_FLAGGED)),
     "called about something else": (
         "asked about nothing else",
@@ -210,7 +238,7 @@ _BROKEN: dict[str, tuple[str, Callable[[], Story]]] = {
     ),
     "left uncommitted": ("every record is committed", lambda: Story(uncommitted_records=1)),
     "ended badly": ("exits with 0", _struck(exit_code=1)),
-    "logged an error": ("logged an error", lambda: Story(complaints=["ERROR unexpected"])),
+    "logged an error": ("logged an error", lambda: Story(complaints=["ERROR expected", "ERROR unexpected"])),
     "grew": ("no process grows", lambda: Story(rss_mib={"worker-1": [100.0] * 40 + [151.0] * 20})),
 }
 

@@ -16,7 +16,8 @@ from tests.contract.result_stores import RETENTION, AheadClock, redis_stores
 
 _MOVE_BACK = """
 for _, key in ipairs(KEYS) do
-  local left, lease_end = redis.call('PTTL', key), redis.call('HGET', key, 'lse')
+  local left, is_job = redis.call('PTTL', key), redis.call('TYPE', key).ok == 'hash'
+  local lease_end = is_job and redis.call('HGET', key, 'lse')
   assert(left ~= -1, key .. ' would stay for ever')
   if lease_end then redis.call('HSET', key, 'lse', string.format('%.0f', lease_end - ARGV[1])) end
   if left ~= -2 then redis.call('PEXPIRE', key, left - ARGV[1]) end
@@ -55,7 +56,8 @@ async def timed_redis_stores(url: str) -> AsyncIterator[TimedStores]:
     async with redis_stores(url) as stores, Redis.from_url(url) as client:
 
         async def pass_seconds(seconds: float, job_ids: Iterable[JobId]) -> None:
-            keys = [f"llm:job:{job_id.owner}:{job_id.request_id}" for job_id in job_ids]
+            names = [f"{job_id.owner}:{job_id.request_id}" for job_id in job_ids]
+            keys = [f"llm:{kind}:{name}" for kind in ("job", "gone") for name in names]
             await client.eval(_MOVE_BACK, len(keys), *keys, int(seconds * 1000))
 
         yield TimedStores((stores.gateway, stores.worker), time.time, pass_seconds)

@@ -79,12 +79,12 @@ async def degraded_fallback_stores(server: RedisServer) -> AsyncIterator[Stores]
             fall_back_to_memory(durable, memory) as store,
         ):
             server.kill()
-            yield Stores("degraded", store, store, _forgotten_by_clock(store, clock), is_available=False)
+            yield Stores("degraded", store, store, _forgotten_by_clock(memory, clock), is_available=False)
 
 
 def _forgotten_by_ttl(client: Redis) -> Callable[[JobId, float], Awaitable[bool]]:
     async def is_forgotten_in(job_id: JobId, seconds: float) -> bool:
-        [key] = [key async for key in client.scan_iter(f"*{job_id.request_id}*")]
+        [key] = [key async for key in client.scan_iter(f"llm:job:*{job_id.request_id}")]
         expires_ms = await client.pttl(key)
         assert expires_ms != -1, "the key would stay for ever"
         return expires_ms <= seconds * 1000
@@ -92,11 +92,13 @@ def _forgotten_by_ttl(client: Redis) -> Callable[[JobId, float], Awaitable[bool]
     return is_forgotten_in
 
 
-def _forgotten_by_clock(store: ResultStore, clock: AheadClock) -> Callable[[JobId, float], Awaitable[bool]]:
+def _forgotten_by_clock(
+    store: MemoryResultStore, clock: AheadClock
+) -> Callable[[JobId, float], Awaitable[bool]]:
     async def is_forgotten_in(job_id: JobId, seconds: float) -> bool:
         clock.ahead_seconds = seconds
         try:
-            return await store.get(job_id) is None
+            return not store.knows(job_id)
         finally:
             clock.ahead_seconds = 0
 

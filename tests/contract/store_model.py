@@ -47,6 +47,15 @@ class Known:
     def may_pass(self) -> bool:
         return isinstance(self.outcome, Failed) and may_run_again(self.outcome)
 
+    def ended_before(self, asked_at: datetime | None) -> bool:
+        """As a failure that may pass."""
+        return (
+            isinstance(self.outcome, Failed)
+            and self.may_pass
+            and asked_at is not None
+            and self.outcome.completed_at < asked_at
+        )
+
 
 class StoreModel:
     """`now` passes when told to."""
@@ -56,6 +65,7 @@ class StoreModel:
         self.totals: Counter[str] = Counter()
         self._retention_seconds = retention_seconds
         self._jobs: dict[JobId, Known] = {}
+        self._gone_until: dict[JobId, float] = {}
 
     def known(self, job_id: JobId) -> Known | None:
         known = self._jobs.get(job_id)
@@ -63,7 +73,11 @@ class StoreModel:
 
     def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         known = self.known(job_id)
-        return known.answer if known else None
+        return known.answer if known else self._gone(job_id)
+
+    def _gone(self, job_id: JobId) -> Deleted | None:
+        """There was a result, and its retention has passed."""
+        return Deleted() if self._gone_until.get(job_id, 0.0) > self.now else None
 
     def reserve(
         self, job_id: JobId, question: str, claim: str, told_expiry: datetime, pending_seconds: float
@@ -96,7 +110,7 @@ class StoreModel:
     def delete(self, job_id: JobId) -> Pending | Deleted | None:
         known = self.known(job_id)
         if known is None:
-            return None
+            return self._gone(job_id)
         if isinstance(known.outcome, Succeeded | Failed):
             known.outcome, known.ends = Deleted(), self.now + self._retention_seconds
         answer = known.answer
@@ -104,7 +118,12 @@ class StoreModel:
         return answer
 
     def begin(
-        self, run: Run, lease_seconds: float, told_expiry: datetime, pending_seconds: float
+        self,
+        run: Run,
+        lease_seconds: float,
+        told_expiry: datetime,
+        pending_seconds: float,
+        asked_at: datetime | None = None,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         ends = self.now + pending_seconds
         known = self.known(run.id)
@@ -112,6 +131,9 @@ class StoreModel:
             known = self._jobs[run.id] = Known(run.fingerprint, None, told_expiry, ends)
         if known.question != run.fingerprint:
             return Conflicting()
+        if known.ended_before(asked_at):
+            known = Known(run.fingerprint, None, told_expiry, ends, holder=FENCE, calls=known.calls)
+            self._jobs[run.id] = known
         answer = known.answer
         if not isinstance(answer, Pending):
             return answer
@@ -160,5 +182,6 @@ class StoreModel:
         self.totals[PROVIDER_CALLS] += max(0, result.attempts - known.calls)
         known.outcome, known.holder, known.calls = result, run.token, result.attempts
         known.ends = self.now + kept_seconds
+        self._gone_until[run.id] = known.ends + self._retention_seconds
         self._jobs[run.id] = known
         return result

@@ -3,7 +3,8 @@ fallback of one process, healthy and degraded."""
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 
@@ -191,6 +192,40 @@ async def test_two_owners_with_the_same_request_id_do_not_meet(stores: Stores) -
     assert await stores.gateway.get(mine) == Finished(success_of(mine, "mine"))
 
 
+@pytest.mark.parametrize("state", ["queued", "running", "finished", "restored"])
+async def test_to_another_owner_an_id_is_unknown_and_what_he_does_with_it_does_nothing(
+    stores: Stores, state: str
+) -> None:
+    # Given a job of one owner
+    mine = some_job_id("me")
+    yours = JobId("you", mine.request_id)
+    if state == "restored":
+        recent = success_of(mine).model_copy(update={"completed_at": datetime.now(UTC)})
+        assert await stores.worker.restore(run_of(mine), recent) == recent
+    else:
+        await reserve(stores, mine)
+    if state in ("running", "finished"):
+        begun = await begin(stores, mine)
+    if state == "finished":
+        await stores.worker.save(begun.run, success_of(mine))
+    known = await stores.gateway.get(mine)
+    assert known is not None
+    # When another looks at it, cancels it, erases it and gives it back
+    with stores.gateway.watch(yours):
+        told = [
+            await stores.gateway.get(yours),
+            await stores.gateway.cancel(yours),
+            await stores.gateway.delete(yours),
+        ]
+        await stores.gateway.release(yours, A_CLAIM)
+    # Then there was nothing, and the job is as it was
+    assert told == [None, None, None]
+    assert await stores.gateway.get(mine) == known
+    if state == "running":
+        renewed = await stores.worker.renew([begun.run], LONG_LEASE)
+        assert not [*renewed.lost, *renewed.cancelled]
+
+
 # --- Giving back, looking ---
 
 
@@ -317,6 +352,39 @@ async def test_a_finished_job_does_not_begin(stores: Stores) -> None:
     job_id = some_job_id()
     result = await finish(stores, job_id, success_of(job_id))
     assert await stores.worker.begin(run_of(job_id), LONG_LEASE, in_a_minute()) == Finished(result)
+
+
+async def test_a_failure_that_may_pass_begins_again_for_who_asked_after_it_ended(stores: Stores) -> None:
+    # Given a stored failure that may pass, of three calls
+    job_id = some_job_id()
+    failure = await finish(stores, job_id, failure_of(job_id, attempts=3))
+    for asked_at in (None, failure.completed_at - timedelta(seconds=5), failure.completed_at):
+        # When a record that was written before the failure comes again, then the failure stays
+        begun = await stores.worker.begin(run_of(job_id), LONG_LEASE, in_a_minute(), asked_at=asked_at)
+        assert begun == Finished(failure)
+    # When one that was written after it comes, then the job runs, and goes on counting
+    later, run = failure.completed_at + timedelta(milliseconds=1), run_of(job_id)
+    begun = await stores.worker.begin(run, LONG_LEASE, in_a_minute(), asked_at=later)
+    assert isinstance(begun, Begun)
+    assert (begun.run, begun.interrupted_runs, begun.attempts) == (run, 0, 3)
+    assert await pending_status(stores.gateway, job_id) == "running"
+    # And nobody else runs it meanwhile, and its end is the result
+    other = await stores.worker.begin(run_of(job_id), LONG_LEASE, in_a_minute(), asked_at=later)
+    assert isinstance(other, Held)
+    result = success_of(job_id, attempts=4)
+    assert await stores.worker.save(run, result) == result
+
+
+@pytest.mark.parametrize("status", ["failed", "expired", "cancelled"])
+async def test_what_is_final_never_begins_again(
+    stores: Stores, status: Literal["failed", "expired", "cancelled"]
+) -> None:
+    job_id = some_job_id()
+    failure = await finish(stores, job_id, failure_of(job_id, ErrorCode.CONTEXT_TOO_LONG, status=status))
+    later = failure.completed_at + timedelta(days=1)
+    assert await stores.worker.begin(run_of(job_id), LONG_LEASE, in_a_minute(), asked_at=later) == Finished(
+        failure
+    )
 
 
 @pytest.mark.parametrize("is_running", [False, True])

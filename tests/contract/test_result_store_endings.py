@@ -155,11 +155,13 @@ async def test_nothing_of_a_deleted_result_is_left_in_redis(redis_server: AnyRed
     async with redis_stores(redis_server.url) as stores, Redis.from_url(redis_server.url) as client:
         job_id = some_job_id()
         await finish(stores, job_id, success_of(job_id, "a secret"))
-        [key] = [key async for key in client.scan_iter(f"*{job_id.request_id}*")]
+        [key] = [key async for key in client.scan_iter(f"llm:job:*{job_id.request_id}")]
         assert b"a secret" in repr(await client.hgetall(key)).encode()
         # When it is deleted, then the id's fingerprint and state are all that is left
         await stores.gateway.delete(job_id)
         assert set(await client.hgetall(key)) == {b"fp", b"st"}
+        [mark] = [mark async for mark in client.scan_iter(f"llm:gone:*{job_id.request_id}")]
+        assert await client.get(mark) == b""
 
 
 # --- Restoring ---

@@ -36,6 +36,8 @@ LEASE = 100.0
 DEADLINE = 1000.0
 AGES = (0.0, 1800.0, 4000.0)
 """Of copies: new, older, past the retention."""
+ASKED = st.sampled_from([None, 0.0, -1.0, 2000.0])
+"""Seconds since somebody asked for a run: not told, now, later than every result so far, long ago."""
 KEPT = RETENTION.total_seconds()
 PENDING = DEADLINE + KEPT
 SLACK = 10.0
@@ -115,12 +117,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     # --- What a worker does ---
 
-    @rule(worker=SIDES, job=JOBS, question=QUESTIONS, is_new=st.booleans())
-    def begin(self, worker: int, job: int, question: str, is_new: bool) -> None:
+    @rule(worker=SIDES, job=JOBS, question=QUESTIONS, is_new=st.booleans(), asked=ASKED)
+    def begin(self, worker: int, job: int, question: str, is_new: bool, asked: float | None) -> None:
         run = self.new_run(worker, job, question) if is_new else self.run_of(worker, job, 0)
         told = self.timed.now() + timedelta(seconds=DEADLINE)
-        answer = self.wait_for(self.timed.stores[worker].begin(run, LEASE, told))
-        expected = self.model.begin(run, LEASE, told + RETENTION, PENDING)
+        asked_at = self.timed.now() - timedelta(seconds=asked) if asked is not None else None
+        answer = self.wait_for(self.timed.stores[worker].begin(run, LEASE, told, asked_at=asked_at))
+        expected = self.model.begin(run, LEASE, told + RETENTION, PENDING, asked_at)
         if isinstance(answer, Held) and isinstance(expected, Held):
             assert abs(answer.seconds - expected.seconds) < SLACK
         else:

@@ -255,6 +255,28 @@ def test_headers_that_say_nothing_usable_are_as_good_as_absent(
     assert read(QUESTION, headers) == read(QUESTION)
 
 
+@pytest.mark.parametrize("owner", ["a", "team-a", "0", "x.y_z-1", "a" * 64])
+def test_a_producer_may_say_whose_the_job_is(owner: str) -> None:
+    assert read(QUESTION, [("llm_owner", owner.encode())]).id == JobId(owner, REQUEST_ID)
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [b"", b" a", b"A", b"a:b", b"a\n", b"a\nb", b"-a", b"a" * 65, b"\xff", "\u00e4".encode(), b"sk-secret/1"],
+)
+def test_an_owner_that_nobody_can_be_is_refused_and_never_guessed(owner: bytes) -> None:
+    refused = refusal(QUESTION, [("llm_owner", b"a"), ("llm_owner", owner)])
+    assert (refused.error.error_code, refused.error.field) == (ErrorCode.INVALID_FIELD, "llm_owner")
+    assert refused.request_id == REQUEST_ID
+    assert "1 to 64 of a-z" in refused.error.message
+    assert "secret" not in refused.error.message
+    assert len(refused.error.message) < 250
+    # And a result that claims it is none
+    _, value, headers = result_to_record(RUN, SUCCEEDED, "worker-1")
+    with pytest.raises(ValueError, match=r"not a result.*llm_owner"):
+        result_from_record(value, [*headers, ("llm_owner", owner)])
+
+
 @pytest.mark.parametrize(
     ("text", "instant"),
     [

@@ -14,7 +14,7 @@ BENCH_COLUMNS = ["At once", "req/s", "p50 ms", "p99 ms", "CPU µs gateway", "CPU
 
 
 def chaos_table(folder: Path = _RESULTS / "chaos") -> str:
-    """The table as the campaign printed it, and the line that says on what."""
+    """The table as the campaigns printed it, and the line that says on what."""
     table, surroundings, *_ = (folder / "results.md").read_text().split("\n\n")
     return f"{table}\n\n{surroundings}"
 
@@ -59,4 +59,5 @@ def _in_flight(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    write_tables({"chaos": chaos_table(), "bench": bench_table()})
+    flood = chaos_table(_RESULTS / "chaos" / "flood")
+    write_tables({"chaos": chaos_table(), "flood": flood, "bench": bench_table()})

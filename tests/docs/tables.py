@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from gateway.error_meanings import MEANING_OF_CODE
 from gateway.error_responses import STATUS_OF_CODE
 from gateway.settings import GatewaySettings
 from shared.domain.errors import RETRYABLE_CODES, TYPE_OF_CODE
@@ -38,11 +39,12 @@ def settings_table() -> str:
 
 def errors_table() -> str:
     rows = [
-        "| Status | `error_code` | `error_type` | Can the same request succeed later? |",
-        "|---|---|---|---|",
+        "| Status | `error_code` | What it means | `error_type` | Can the same request succeed later? |",
+        "|---|---|---|---|---|",
     ]
     rows += [
-        f"| {status} | `{code}` | `{TYPE_OF_CODE[code]}` | {'yes' if code in RETRYABLE_CODES else 'no'} |"
+        f"| {status} | `{code}` | {MEANING_OF_CODE[code]} | `{TYPE_OF_CODE[code]}` | "
+        f"{'yes' if code in RETRYABLE_CODES else 'no'} |"
         for code, status in STATUS_OF_CODE.items()
     ]
     return "\n".join(rows)

@@ -42,7 +42,9 @@ def test_the_first_curl_is_answered_by_the_local_model_with_the_shape_shown(tmp_
     assert answer["model"] == ANSWER["model"]
 
 
-@pytest.mark.parametrize(("name", "columns"), [("chaos", list(COLUMNS)), ("bench", BENCH_COLUMNS)])
+@pytest.mark.parametrize(
+    ("name", "columns"), [("chaos", list(COLUMNS)), ("flood", list(COLUMNS)), ("bench", BENCH_COLUMNS)]
+)
 def test_a_table_of_figures_is_whole_and_says_on_what_it_was_measured(name: str, columns: list[str]) -> None:
     table = tables_of(TEXT)[name]
     header, _, *rows = [line for line in table.splitlines() if line.startswith("|")]
@@ -52,9 +54,10 @@ def test_a_table_of_figures_is_whole_and_says_on_what_it_was_measured(name: str,
     assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d", table)
 
 
-def test_the_campaign_lost_nothing() -> None:
+@pytest.mark.parametrize("name", ["chaos", "flood"])
+def test_the_campaign_lost_nothing(name: str) -> None:
     rows = [
-        line.strip("|").split("|") for line in tables_of(TEXT)["chaos"].splitlines() if line.startswith("| ")
+        line.strip("|").split("|") for line in tables_of(TEXT)[name].splitlines() if line.startswith("| ")
     ]
     lost, changed = COLUMNS.index("lost"), COLUMNS.index("changed")
     assert {(row[lost].strip(), row[changed].strip()) for row in rows[2:]} == {("0", "0")}

@@ -43,7 +43,7 @@ def cluster_settings(kafka: AnyKafka, redis: AnyRedis, provider: ScriptedProvide
         "KAFKA_REQUEST_PARTITIONS": "4",
         "KAFKA_CONSUMER_GROUP": f"workers-{mark}",
         "REDIS_URL": redis.url,
-        **_provider_settings(provider),
+        **provider_settings(provider),
         "WORKER_SESSION_TIMEOUT_SECONDS": "10",
         "WORKER_LEASE_SECONDS": "5",
     }
@@ -70,18 +70,18 @@ def cluster(
 @pytest.fixture(scope="module")
 def memory_only(_provider: ScriptedProvider, module_folder: Path) -> Iterator[Service]:
     """One process with nothing beside it."""
-    with one_process(module_folder, REDIS_ENABLED="false", **_provider_settings(_provider)) as service:
+    with one_process(module_folder, REDIS_ENABLED="false", **provider_settings(_provider)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def with_redis(any_redis: AnyRedis, _provider: ScriptedProvider, module_folder: Path) -> Iterator[Service]:
     """One process that keeps its results in Redis."""
-    with one_process(module_folder, REDIS_URL=any_redis.url, **_provider_settings(_provider)) as service:
+    with one_process(module_folder, REDIS_URL=any_redis.url, **provider_settings(_provider)) as service:
         yield service
 
 
-def _provider_settings(provider: ScriptedProvider) -> dict[str, str]:
+def provider_settings(provider: ScriptedProvider) -> dict[str, str]:
     return {
         "OPENAI_BASE_URL": provider.base_url,
         "OPENAI_API_KEY": "sk-service-own",

@@ -50,7 +50,12 @@ def refuse_to_start(*argv: str, **settings: str) -> str:
         ({"LLM_LOG_LEVEL": "LOUD"}, ["LLM_LOG_LEVEL", "LOUD", "INFO"]),
         ({"LLM_DEFAULT_WAIT_SECONDS": "400"}, ["LLM_DEFAULT_WAIT_SECONDS", "LLM_MAX_WAIT_SECONDS"]),
         ({"WORKER_WINDOW_JOBS": "5"}, ["WORKER_WINDOW_JOBS", "WORKER_CONCURRENCY"]),
-        ({"LLM_ENABLE_AUTH": "true"}, ["LLM_ENABLE_AUTH", "false"]),
+        ({"LLM_ENABLE_AUTH": "true"}, ["LLM_ENABLE_AUTH", "LLM_AUTH_TOKENS", "python -m gateway.tokens new"]),
+        ({"LLM_AUTH_TOKENS": "team-a"}, ["LLM_AUTH_TOKENS: entry 1", "team-a="]),
+        (
+            {"LLM_ENABLE_AUTH": "true", "LLM_AUTH_TOKENS_FILE": "none.txt"},
+            ["LLM_AUTH_TOKENS_FILE='none.txt'", "No such file"],
+        ),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_a_line_that_names_it(

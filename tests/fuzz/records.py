@@ -1,7 +1,8 @@
 """Records of the request topic: whatever anybody with the right to produce may put there."""
 
+import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import orjson
@@ -31,8 +32,10 @@ _ODD_VALUES = [
     b"9999-12-31T23:59:59-23:59",
     b"2020-01-01T00:00:00Z",
     b"2020-01-01",
+    b"team-a",
     b"NaN",
 ]
+_OWNER = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}")
 _NOW_MS = int(time.time() * 1000)
 
 
@@ -64,7 +67,15 @@ def _record(
     values: SearchStrategy[bytes | None], kind: Literal["valid", "bad", "any"]
 ) -> SearchStrategy[Sent]:
     keys = st.none() | st.binary(max_size=40) | st.just(KEY_CANARY.encode())
-    return st.builds(Sent, keys, values, _headers(), _timestamps(), st.just(kind))
+    drawn = st.builds(Sent, keys, values, _headers(), _timestamps(), st.just(kind))
+    return drawn.map(_judged_by_owner)
+
+
+def _judged_by_owner(sent: Sent) -> Sent:
+    """A job of nobody there can be is refused, however good the rest is."""
+    told = [value for name, value in sent.headers if name == "llm_owner" and value is not None]
+    is_possible = not told or _OWNER.fullmatch(told[-1])
+    return sent if is_possible or sent.kind == "any" else replace(sent, kind="bad")
 
 
 def _valid_values() -> SearchStrategy[bytes | None]:

@@ -58,6 +58,7 @@ def test_the_chart(helm: Path, service: str, monkeypatch: pytest.MonkeyPatch) ->
         "openai.existingSecret=provider",
         "openai.baseUrl=https://llm.example/v1",
         "worker.concurrency=5000",
+        "gateway.auth.existingSecret=clients",
     )
     variables: dict[str, str | None] = dict(find(manifests, "ConfigMap", service)["data"])
     variables |= {entry["name"]: None for entry in container(manifests, service).get("env", [])}

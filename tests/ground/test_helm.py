@@ -51,8 +51,9 @@ def test_helm_lint_is_content(helm: Path) -> None:
             "worker.extraEnv[0].value=b",
         ),
         ("gateway.extraEnv[0].name=A", "gateway.extraEnv[0].value=b", "gateway.nodeSelector.a=b"),
+        ("gateway.auth.existingSecret=clients",),
     ],
-    ids=["defaults", "key and url", "worker extras", "gateway extras"],
+    ids=["defaults", "key and url", "worker extras", "gateway extras", "tokens"],
 )
 def test_kubernetes_accepts_every_manifest(helm: Path, settings: tuple[str, ...]) -> None:
     chosen = [word for setting in settings for word in ("--set", setting)]
@@ -85,6 +86,21 @@ def test_only_the_worker_reads_the_provider_key_and_only_if_there_is_one(helm: P
     assert "provider" not in str(others)
     assert "OPENAI_API_KEY" not in str(others)
     assert "OPENAI_API_KEY" not in str(render(helm))
+
+
+def test_only_the_gateway_reads_the_tokens_and_from_a_folder_that_follows_the_secret(helm: Path) -> None:
+    manifests = render(helm, "gateway.auth.existingSecret=clients", "gateway.auth.secretKey=list")
+    settings = find(manifests, "ConfigMap", "gateway")["data"]
+    assert (settings["LLM_ENABLE_AUTH"], settings["LLM_AUTH_TOKENS_FILE"]) == ("true", "/etc/llm/tokens/list")
+    [mount] = [
+        m for m in container(manifests, "gateway")["volumeMounts"] if m["mountPath"] == "/etc/llm/tokens"
+    ]
+    assert "subPath" not in mount
+    assert {"name": mount["name"], "secret": {"secretName": "clients"}} in pod(manifests, "gateway")[
+        "volumes"
+    ]
+    assert "clients" not in str(pod(manifests, "worker"))
+    assert "LLM_ENABLE_AUTH" not in str(render(helm))
 
 
 def test_a_worker_is_given_longer_than_its_drain(helm: Path) -> None:

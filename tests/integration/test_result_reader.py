@@ -30,9 +30,13 @@ async def producer(kafka: AnyKafka) -> AsyncIterator[AIOKafkaProducer]:
         yield producer
 
 
+def log_of(producer: AIOKafkaProducer, topic: str, servers: str = "") -> KafkaResultLog:
+    return KafkaResultLog(producer, topic, "tests", KafkaResultReader(servers, topic, "tests"))
+
+
 async def append(producer: AIOKafkaProducer, topic: str) -> JobId:
     run = run_of(some_job_id())
-    await KafkaResultLog(producer, topic, "tests").append(run, success_of(run.id))
+    await log_of(producer, topic).append(run, success_of(run.id))
     return run.id
 
 
@@ -64,7 +68,7 @@ async def test_a_result_that_is_too_large_for_a_record_holds_nobody_up(
 ) -> None:
     # Given a result that Kafka will never take
     run = run_of(some_job_id())
-    await KafkaResultLog(producer, topic, "tests").append(run, success_of(run.id, "x" * 3_000_000))
+    await log_of(producer, topic).append(run, success_of(run.id, "x" * 3_000_000))
     # Then the log goes on without it
     following = await append(producer, topic)
     reader = KafkaResultReader(kafka.bootstrap_servers, topic, "tests")
@@ -85,3 +89,12 @@ async def test_who_follows_misses_nothing_that_comes_while_it_starts(
     following = asyncio.create_task(collect(reader.follow(since), 60))
     logged = {await append(producer, topic) for _ in range(60)}
     assert await following == logged
+
+
+async def test_the_log_knows_who_has_ended(kafka: AnyKafka, topic: str, producer: AIOKafkaProducer) -> None:
+    asked_from = time.time()
+    ended = await append(producer, topic)
+    log = log_of(producer, topic, kafka.bootstrap_servers)
+    assert await log.has_ended(ended, asked_from)
+    assert not await log.has_ended(some_job_id(), asked_from)
+    assert not await log.has_ended(ended, asked_from + 3600), "a result from before is another request's"

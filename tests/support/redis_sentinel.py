@@ -86,6 +86,15 @@ class SentinelRedis(AnyRedis):
             time.sleep(_POLL_SECONDS)
         return new
 
+    def wait_for_replica(self) -> None:
+        """Until one of the two follows the other in step, so that the master may be lost again."""
+        wait_until(
+            self.servers[0].child,
+            lambda: any(_is_in_step(server) for server in self.servers),
+            "a replica in step",
+            _READY_SECONDS,
+        )
+
     def _start_sentinel(self, folder: Path, port: int) -> Child:
         """Each rewrites its own file."""
         file = folder / f"sentinel-{port}.conf"

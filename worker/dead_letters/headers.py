@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from shared.domain.errors import JobError
 from shared.domain.timestamps import rfc3339_now
+from shared.domain.validation import TOKEN_PREFIX
 from worker.ports import Record
 
 PREFIX = "dlq_"
@@ -25,7 +26,7 @@ REQUEST_ID = "dlq_request_id"
 
 MOST_MESSAGE_CHARACTERS = 500
 _MOST_REDRIVES = 1_000_000
-_KEY = re.compile(r"sk-[^\s\"'\\,;]+")
+_KEY = re.compile(rf"(sk-|{TOKEN_PREFIX})[^\s\"'\\,;]+")
 
 Headers = list[tuple[str, bytes]]
 
@@ -63,5 +64,5 @@ def encode(texts: Mapping[str, str]) -> Headers:
 
 
 def mask_keys(text: str) -> str:
-    """A key that somebody put anywhere is not repeated."""
-    return _KEY.sub("sk-...", text)
+    """A key or token that somebody put anywhere is not repeated."""
+    return _KEY.sub(r"\1...", text)

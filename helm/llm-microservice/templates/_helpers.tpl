@@ -75,6 +75,11 @@ volumes:
     emptyDir: {}
   - name: tmp
     emptyDir: {}
+  {{- if and (eq .component "gateway") $values.auth.existingSecret }}
+  - name: tokens
+    secret:
+      secretName: {{ $values.auth.existingSecret }}
+  {{- end }}
 {{- end -}}
 
 {{- define "llm-microservice.container" -}}
@@ -118,6 +123,12 @@ volumeMounts:
     mountPath: /app/logs
   - name: tmp
     mountPath: /tmp
+  {{- if and (eq .component "gateway") $values.auth.existingSecret }}
+  # The whole folder: a single mounted key would never change.
+  - name: tokens
+    mountPath: /etc/llm/tokens
+    readOnly: true
+  {{- end }}
 {{- end -}}
 
 {{- /* Environment of both services. */ -}}

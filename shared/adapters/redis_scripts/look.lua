@@ -1,7 +1,7 @@
--- What is known of an id. ARGV: channel to wake when the result comes, or ''
+-- What is known of an id. KEYS: job, mark of a result past its retention. ARGV: channel to wake when the result comes, or ''
 local job = redis.call('HMGET', KEYS[1], 'st', 'res', 'exp', 'ch')
 local st, res, exp, ch = unpack(job)
-if not st then return {'unknown'} end
+if not st then return {redis.call('EXISTS', KEYS[2]) == 1 and 'deleted' or 'unknown'} end
 if st == 'deleted' then return {'deleted'} end
 if res then return {'finished', res} end
 local channel, channels = ARGV[1], ch or ''

@@ -1,7 +1,7 @@
 -- Claim an id. One hash a job:
 --   fp fingerprint · st status · own claim · exp end of the unfinished job (ms) · ch channels of who waits
 --   tok token and lse end (ms) of the lease · runs that never ended · att provider calls of runs that ended
---   can '1' if it is to be cut off · res the result · again '1' if the result is a failure that may pass
+--   can '1' if it is to be cut off · res the result · again when it ended (ms) if it is a failure that may pass
 -- ARGV: fingerprint, claim, channel or '', expires at (ms), prefix of this process's claims or ''
 local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'own', 'res', 'again', 'exp', 'lse', 'ch', 'runs')
 local fp, st, own, res, again, exp, lse, ch, runs = unpack(job)
@@ -22,7 +22,7 @@ if st == 'deleted' then return {'deleted'} end
 if own == claim and st == 'queued' then return {'reserved'} end
 if res then
   -- The run that failed has had its say: with this token in place it cannot store its failure again.
-  if again == '1' then return reserve(channel, 0, 'ended') end
+  if again ~= '0' then return reserve(channel, 0, 'ended') end
   return {'finished', res}
 end
 

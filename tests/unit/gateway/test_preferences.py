@@ -42,7 +42,7 @@ def test_a_key_in_the_wrong_header_is_not_repeated() -> None:
     with pytest.raises(InvalidRequest) as wait:
         read_preferences(f"wait={key}", None, LIMITS)
     with pytest.raises(InvalidRequest) as name:
-        read_idempotency_key(key, None)
+        read_idempotency_key([key], None)
     told = wait.value.error.model_dump_json() + name.value.error.model_dump_json()
     assert "canary" not in told.lower()
     assert told.count("sk-...") == 2
@@ -50,15 +50,15 @@ def test_a_key_in_the_wrong_header_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("header", [str(ID), f'"{ID}"', f" {ID} ", str(ID).upper()])
 def test_the_key_may_be_quoted_or_bare(header: str) -> None:
-    assert read_idempotency_key(header, None) == ID
-    assert read_idempotency_key(header, ID) == ID
+    assert read_idempotency_key([header], None) == ID
+    assert read_idempotency_key([header], ID) == ID
 
 
 def test_without_a_header_the_body_names_it() -> None:
-    assert read_idempotency_key(None, ID) == ID
-    assert read_idempotency_key(None, None) is None
+    assert read_idempotency_key([], ID) == ID
+    assert read_idempotency_key([], None) is None
 
 
 def test_a_key_that_is_no_uuid_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="must be a UUID"):
-        read_idempotency_key("order-17", None)
+        read_idempotency_key(["order-17"], None)

@@ -6,9 +6,11 @@ from pathlib import Path
 import orjson
 from aiokafka.errors import KafkaConnectionError
 
-from shared.adapters.file_event_sink import FileEventSink
+from shared.adapters.file_event_sink import FileEventSink, encode_event
 from shared.adapters.kafka_event_sink import KafkaEventSink, connect_kafka_event_sink
 from shared.domain.events import Event, JobFailed, ProviderCalled
+
+_MAX_BYTES = 1 << 20
 
 
 class FakeProducer:
@@ -41,7 +43,7 @@ def written(path: Path) -> list[str]:
 
 async def test_metrics_and_errors_have_topics_of_their_own(tmp_path: Path) -> None:
     producer = FakeProducer()
-    fallback = FileEventSink(tmp_path / "events.jsonl")
+    fallback = FileEventSink(tmp_path / "events.jsonl", _MAX_BYTES)
     async with connect_kafka_event_sink(
         producer, metrics_topic="metrics", error_topic="errors", fallback=fallback
     ) as sink:
@@ -56,7 +58,7 @@ async def test_when_kafka_is_away_the_file_has_them(tmp_path: Path) -> None:
     producer.is_away = True
     path = tmp_path / "logs" / "events.jsonl"
     async with connect_kafka_event_sink(
-        producer, metrics_topic="metrics", error_topic="errors", fallback=FileEventSink(path)
+        producer, metrics_topic="metrics", error_topic="errors", fallback=FileEventSink(path, _MAX_BYTES)
     ) as sink:
         sink.emit(called())
         sink.emit(failed())
@@ -66,7 +68,7 @@ async def test_when_kafka_is_away_the_file_has_them(tmp_path: Path) -> None:
 async def test_what_memory_cannot_hold_goes_to_the_file(tmp_path: Path) -> None:
     # Given a sink whose sender does not run
     path = tmp_path / "events.jsonl"
-    sink = KafkaEventSink(FakeProducer(), "metrics", "errors", FileEventSink(path))
+    sink = KafkaEventSink(FakeProducer(), "metrics", "errors", FileEventSink(path, _MAX_BYTES))
     # When more facts come than it holds
     for _ in range(10_001):
         sink.emit(called())
@@ -76,4 +78,15 @@ async def test_what_memory_cannot_hold_goes_to_the_file(tmp_path: Path) -> None:
 
 async def test_a_file_that_cannot_be_written_costs_the_fact_alone(tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file where a folder should be")
-    FileEventSink(tmp_path / "occupied" / "events.jsonl").emit(called())
+    FileEventSink(tmp_path / "occupied" / "events.jsonl", _MAX_BYTES).emit(called())
+
+
+def test_a_full_file_makes_room_and_the_one_before_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    line = len(encode_event(called())) + 1
+    sink = FileEventSink(path, max_bytes=2 * line)
+    for _ in range(5):
+        sink.emit(called())
+    assert len(written(path)) == 1
+    assert len(written(tmp_path / "events.jsonl.1")) == 2
+    assert len([*tmp_path.iterdir()]) == 2, "what is older is gone: the disk is bounded"

@@ -62,34 +62,44 @@ def test_a_list_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "LLM_LOG_LEVEL",
             "LOUD",
-            "LLM_LOG_LEVEL='LOUD': Input should be 'TRACE', 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+            "LLM_LOG_LEVEL='LOUD': Input should be 'TRACE', 'DEBUG', 'INFO', 'WARNING' or 'ERROR'; "
+            "allowed: TRACE, DEBUG, INFO, WARNING, ERROR",
         ),
         (
             "LLM_DEFAULT_TEMPERATURE",
             "2.5",
-            "LLM_DEFAULT_TEMPERATURE='2.5': Input should be less than or equal to 2",
+            "LLM_DEFAULT_TEMPERATURE='2.5': Input should be less than or equal to 2; "
+            "allowed: a number from 0 to 2",
         ),
-        ("REDIS_TTL_HOURS", "0", "REDIS_TTL_HOURS='0': Input should be greater than or equal to 1"),
+        (
+            "REDIS_TTL_HOURS",
+            "0",
+            "REDIS_TTL_HOURS='0': Input should be greater than or equal to 1; "
+            "allowed: a number from 1 to 87600",
+        ),
         (
             "REDIS_MAX_CONNECTIONS",
             "ten",
             "REDIS_MAX_CONNECTIONS='ten': Input should be a valid integer, "
-            "unable to parse string as an integer",
+            "unable to parse string as an integer; allowed: a whole number from 1",
         ),
         (
             "KAFKA_ENABLED",
             "maybe",
-            "KAFKA_ENABLED='maybe': Input should be a valid boolean, unable to interpret input",
+            "KAFKA_ENABLED='maybe': Input should be a valid boolean, unable to interpret input; "
+            "allowed: true or false",
         ),
         (
             "KAFKA_REQUEST_PARTITIONS",
             "1001",
-            "KAFKA_REQUEST_PARTITIONS='1001': Input should be less than or equal to 1000",
+            "KAFKA_REQUEST_PARTITIONS='1001': Input should be less than or equal to 1000; "
+            "allowed: a whole number from 1 to 1000",
         ),
         (
             "KAFKA_REPLICATION_FACTOR",
             "0",
-            "KAFKA_REPLICATION_FACTOR='0': Input should be greater than or equal to 1",
+            "KAFKA_REPLICATION_FACTOR='0': Input should be greater than or equal to 1; "
+            "allowed: a whole number from 1",
         ),
         (
             "LLM_LIMITS",

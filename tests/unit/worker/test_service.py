@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 import pytest
 
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.events import JobFailed, JobFinished
-from shared.domain.job import Job
+from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import (
     Begun,
@@ -259,12 +260,18 @@ class FlakyStore(MemoryResultStore):
     saves_away = 0
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
         if self.begins_away:
             self.begins_away -= 1
             raise StoreUnavailable("away")
-        begun = await super().begin(run, lease_seconds, expires_at)
+        begun = await super().begin(run, lease_seconds, expires_at, asked_at=asked_at)
         if self.begin_replies_lost:
             self.begin_replies_lost -= 1
             raise StoreUnavailable("the reply got lost")
@@ -316,7 +323,7 @@ async def test_a_run_that_lost_its_lease_does_not_overwrite(
     assert not isinstance(await store.get(job.id), Finished)
 
 
-class RecordingLog:
+class RecordingLog(NoResultLog):
     """Keeps every copy, or is away for the next ones."""
 
     def __init__(self) -> None:
@@ -396,9 +403,17 @@ class Away(MemoryResultStore):
     """The memory that stands in for a store that is away: it knows nothing of earlier runs."""
 
     async def begin(
-        self, run: Run, lease_seconds: float, expires_at: datetime
+        self,
+        run: Run,
+        lease_seconds: float,
+        expires_at: datetime,
+        *,
+        asked_at: datetime | None = None,
+        needs_history: bool = False,
     ) -> Begun | Held | Finished | Conflicting | Deleted:
-        begun = await super().begin(run, lease_seconds, expires_at)
+        if needs_history:
+            raise StoreUnavailable("away")
+        begun = await super().begin(run, lease_seconds, expires_at, asked_at=asked_at)
         return replace(begun, knows_history=False) if isinstance(begun, Begun) else begun
 
     async def is_available(self) -> bool:
@@ -420,3 +435,51 @@ async def test_what_nobody_can_know_while_the_store_is_away_is_admitted(
         outcome = await processor.process(careful, may_have_run=may_have_run)
         assert isinstance(outcome, LookAgain if may_have_run else Done)
         assert len(llm.calls) == (1 if may_have_run else 2)
+
+
+class ToldLog(NoResultLog):
+    """A log that tells what has ended, or cannot be read."""
+
+    def __init__(self) -> None:
+        self.ended: set[JobId] = set()
+        self.is_away = False
+
+    async def has_ended(self, job_id: JobId, since: float) -> bool:
+        if self.is_away:
+            raise ResultLogUnavailable("away")
+        return job_id in self.ended
+
+
+async def test_what_ended_elsewhere_is_not_called_while_the_store_is_away(
+    llm: FakeLLM, sink: RecordingSink
+) -> None:
+    store, log = Away(timedelta(days=1)), ToldLog()
+    async with keep_leases(store, lease_seconds=20) as leases:
+        processor = JobProcessor(store, log, llm, sink, leases, max_runs=3)
+        ended, unknown = make_job(), make_job()
+        log.ended.add(ended.id)
+        assert isinstance(await processor.process(ended, may_have_run=True), LookAgain)
+        log.is_away = True
+        assert isinstance(await processor.process(unknown, may_have_run=True), LookAgain)
+        assert llm.calls == []
+        log.is_away = False
+        assert await processor.process(unknown, may_have_run=True) == Done()
+
+
+class LeavingStore(Away):
+    """It was there when it was asked, and is away when the run begins."""
+
+    async def is_available(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("on_unknown", ["retry", "fail"])
+async def test_a_store_that_leaves_just_now_is_not_taken_for_one_that_knows(
+    llm: FakeLLM, sink: RecordingSink, on_unknown: Literal["retry", "fail"]
+) -> None:
+    store = LeavingStore(timedelta(days=1))
+    async with keep_leases(store, lease_seconds=20) as leases:
+        processor = JobProcessor(store, ToldLog(), llm, sink, leases, max_runs=3, store_away_seconds=0.01)
+        job = make_job(on_unknown=on_unknown)
+        assert isinstance(await processor.process(job, may_have_run=True), LookAgain)
+        assert llm.calls == []

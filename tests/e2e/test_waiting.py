@@ -135,7 +135,7 @@ def narrow(provider: ScriptedProvider, tmp_path: Path) -> Iterator[Service]:
 
 
 def test_beyond_the_quota_of_waits_the_answer_is_202_at_once_until_a_client_leaves(narrow: Service) -> None:
-    raw = orjson.dumps(slow(60_000))
+    raw = orjson.dumps(slow(4_000))
     with connected(narrow.url) as client, httpx.Client(base_url=narrow.url, timeout=60) as http:
         client.send(post_head(len(raw), "prefer: wait=2") + raw)
         until(lambda: waiting(narrow.url) == 1)
@@ -149,7 +149,7 @@ def test_beyond_the_quota_of_waits_the_answer_is_202_at_once_until_a_client_leav
 
 
 def test_the_default_and_the_longest_wait_are_settings(narrow: Service) -> None:
-    body = slow(60_000)
+    body = slow(5_000)
     with httpx.Client(base_url=narrow.url, timeout=60) as http:
         started_at = time.monotonic()
         assert http.post("/invoke", json=body).status_code == 202

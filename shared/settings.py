@@ -78,11 +78,17 @@ class ServiceSettings(BaseSettings):
     )
     llm_limits: str = Field(
         "",
+        examples=[
+            '{"billing": {"requests_per_minute": 100}} (tokens_per_minute, jobs_in_flight, dollars_per_day)'
+        ],
         description='Limits of single clients as JSON, `{"billing": {"requests_per_minute": 100}}`; also '
         "`tokens_per_minute`, `jobs_in_flight`, `dollars_per_day`; what is left out is as above",
     )
     llm_prices: str = Field(
         "",
+        examples=[
+            '{"my-model": {"input": 0.5, "output": 1.5, "cached": 0.1}} (dollars for a million tokens)'
+        ],
         description="Own prices as JSON, in dollars for a million tokens: "
         '`{"my-model": {"input": 0.5, "output": 1.5, "cached": 0.1}}`; others are as genai-prices says',
     )

@@ -171,7 +171,7 @@ def parse_limits(text: str, default: Limits) -> dict[str, Limits]:
         error = invalid.errors()[0]
         where = ".".join(map(str, error["loc"]))
         problem = f"{where}: {error['msg']}" if where else error["msg"]
-        raise ValueError(f"{problem}; allowed: {{client: {{{', '.join(Limits.model_fields)}}}}}") from None
+        raise ValueError(problem) from None
     return {
         name: default.model_copy(update=limits.model_dump(exclude_unset=True))
         for name, limits in given.items()

@@ -29,6 +29,4 @@ def parse_own_prices(text: str) -> dict[str, OwnPrice]:
         error = invalid.errors()[0]
         where = "".join(f"{step}." for step in error["loc"]).rstrip(".")
         problem = f"{where}: {error['msg']}" if where else error["msg"]
-        raise ValueError(
-            f"{problem}; allowed: {{model: {{input, output, cached}}}} in dollars for a million tokens"
-        ) from None
+        raise ValueError(problem) from None

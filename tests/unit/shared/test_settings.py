@@ -105,14 +105,15 @@ def test_a_list_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
             "LLM_LIMITS",
             '{"a": {"jobs_in_flight": "many"}}',
             """LLM_LIMITS='{"a": {"jobs_in_flight": "many"}}': a.jobs_in_flight: Input should be a valid """
-            "integer; allowed: {client: {requests_per_minute, tokens_per_minute, jobs_in_flight, "
-            "dollars_per_day}}",
+            'integer; allowed: text such as {"billing": {"requests_per_minute": 100}} '
+            "(tokens_per_minute, jobs_in_flight, dollars_per_day)",
         ),
         (
             "LLM_PRICES",
             '{"mine": {"input": 1}}',
             """LLM_PRICES='{"mine": {"input": 1}}': mine.output: Field required; allowed: """
-            "{model: {input, output, cached}} in dollars for a million tokens",
+            'text such as {"my-model": {"input": 0.5, "output": 1.5, "cached": 0.1}} '
+            "(dollars for a million tokens)",
         ),
     ],
 )

@@ -42,7 +42,11 @@ def wrong_values(field: FieldInfo) -> list[str]:
         return ["not/a value", ","]
     limits = {name: getattr(part, name) for part in field.metadata for name in vars_of(part)}
     beyond = [limits[name] + step for name, step in (("ge", -1), ("gt", 0), ("le", 1)) if name in limits]
-    return ["many", *(f"{value:g}" for value in beyond), *(["nan"] if field.annotation is float else ["1.5"])]
+    return [
+        "many",
+        *(f"{value:.12g}" for value in beyond),
+        *(["nan"] if field.annotation is float else ["1.5"]),
+    ]
 
 
 def vars_of(part: object) -> list[str]:

@@ -1,8 +1,12 @@
 """`python -m gateway`: the gateway of distributed mode."""
 
-from gateway.main import create_app, serve
+from functools import partial
+
+from gateway.key_sealer import KeySealer
+from gateway.main import connect, create_app, serve
 from gateway.settings import GatewaySettings
 from shared.garbage_collector import settle_garbage_collector
+from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
@@ -14,7 +18,7 @@ def main() -> None:
     settings = _settings()
     configure_logging("gateway", settings.llm_log_level, is_debug=settings.llm_debug)
     settle_garbage_collector()
-    serve(settings, create_app(settings))
+    serve(settings, create_app(settings, partial(connect, sealer=_sealer(settings))))
 
 
 def _settings() -> GatewaySettings:
@@ -25,6 +29,15 @@ def _settings() -> GatewaySettings:
             "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
         )
     return settings
+
+
+def _sealer(settings: GatewaySettings) -> KeySealer | None:
+    if not settings.llm_sealing_jwks_file:
+        return None
+    try:
+        return KeySealer(KeyFile("LLM_SEALING_JWKS_FILE", settings.llm_sealing_jwks_file, is_private=False))
+    except KeyFileRefused as refused:
+        raise SystemExit(f"configuration error: {refused}") from None
 
 
 if __name__ == "__main__":

@@ -130,3 +130,20 @@ class StatsAnswer(_Answer):
     errors: dict[str, int]
     waiting: int
     totals: Totals
+
+
+class PublicKey(_Answer):
+    """A key to seal with (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["X25519"]
+    x: str
+    kid: str
+    use: Literal["enc"]
+    alg: Literal["ECDH-ES"]
+
+
+class JwksAnswer(_Answer):
+    """`GET /.well-known/jwks.json`."""
+
+    keys: list[PublicKey]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from gateway.key_sealer import KeySealer
 from gateway.ports import JobQueue
 from gateway.preferences import WaitLimits
 from gateway.service import JobService
@@ -24,6 +25,8 @@ class Adapters:
     """How jobs travel: "one process" or "distributed"."""
     accepts_caller_keys: bool
     """Whether a caller's key can reach the provider call without travelling in the clear."""
+    sealer: KeySealer | None = None
+    """With what callers' keys are sealed to the workers."""
     limits: JobLimits | None = None
     """None: nobody has any."""
 

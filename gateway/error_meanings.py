@@ -10,6 +10,7 @@ MEANING_OF_CODE: dict[ErrorCode, str] = {
     ErrorCode.MISSING_FIELD: "A field that must be there is not",
     ErrorCode.INVALID_API_KEY: "`openai_api_key` does not look like a key",
     ErrorCode.API_KEY_NOT_ACCEPTED: "A caller's key would travel in the clear here",
+    ErrorCode.INVALID_SEALED_KEY: "A record's sealed key cannot be opened for it; on the topic only",
     ErrorCode.MISSING_API_KEY: "There is no key to call the provider with",
     ErrorCode.UNSUPPORTED_MODEL: "The model is not in `LLM_SUPPORTED_MODELS`",
     ErrorCode.REQUEST_ID_MISMATCH: "`Idempotency-Key` and `request_id` name different requests",

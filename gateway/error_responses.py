@@ -18,6 +18,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.MISSING_FIELD: 400,
     ErrorCode.INVALID_API_KEY: 400,
     ErrorCode.API_KEY_NOT_ACCEPTED: 400,
+    ErrorCode.INVALID_SEALED_KEY: 400,
     ErrorCode.MISSING_API_KEY: 400,
     ErrorCode.UNSUPPORTED_MODEL: 400,
     ErrorCode.REQUEST_ID_MISMATCH: 400,

@@ -17,6 +17,7 @@ from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.error_responses import error_response
 from gateway.http_protocol import http_protocol
+from gateway.key_sealer import KeySealer
 from gateway.known_clients import follow_token_file, read_known_clients
 from gateway.limit_headers import limit_headers
 from gateway.middleware import RequestBoundary
@@ -25,7 +26,7 @@ from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.results_tail import tail_results
-from gateway.routes import health, invoke, metrics, results, stats
+from gateway.routes import health, invoke, jwks, metrics, results, stats
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
@@ -47,7 +48,7 @@ Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
 
 
 @asynccontextmanager
-async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
+async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) -> AsyncIterator[Adapters]:
     """The adapters of distributed mode: Redis and Kafka."""
     await ensure_topics(
         settings.kafka_bootstrap_servers,
@@ -76,8 +77,17 @@ async def connect(settings: GatewaySettings) -> AsyncIterator[Adapters]:
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
         await stack.enter_async_context(tail_results(store, reader, limits.settle if limits else None))
-        queue = KafkaJobQueue(producer, settings.kafka_request_topic, f"/{settings.llm_app_name}/gateway")
-        yield Adapters(store, queue, mode="distributed", accepts_caller_keys=False, limits=limits)
+        source = f"/{settings.llm_app_name}/gateway"
+        seal = sealer.seal if sealer is not None else None
+        queue = KafkaJobQueue(producer, settings.kafka_request_topic, source, seal=seal)
+        yield Adapters(
+            store,
+            queue,
+            mode="distributed",
+            accepts_caller_keys=sealer is not None,
+            limits=limits,
+            sealer=sealer,
+        )
 
 
 def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI:
@@ -97,7 +107,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             yield
 
     app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
-    for router in (invoke.router, results.router, health.router, stats.router, metrics.router):
+    for router in (invoke.router, results.router, health.router, stats.router, metrics.router, jwks.router):
         app.include_router(router)
     _handle_errors(app)
     guard(app, clients)

@@ -11,6 +11,7 @@ from gateway.answer_schemas import (
     ErrorAnswer,
     FailedAnswer,
     HealthAnswer,
+    JwksAnswer,
     ProbeAnswer,
     StatsAnswer,
     SucceededAnswer,
@@ -66,7 +67,12 @@ _REASONS = {
 }
 _ANY_ROUTE = (405, 408, 413, 431, 500)
 _READING = (ErrorCode.INVALID_FIELD, ErrorCode.STORE_UNAVAILABLE, ErrorCode.INTERNAL_ERROR)
-_NOT_SUBMITTING = {ErrorCode.ALREADY_FINISHED, ErrorCode.STILL_RUNNING, ErrorCode.UNSUPPORTED_SCHEMA}
+_NOT_SUBMITTING = {
+    ErrorCode.ALREADY_FINISHED,
+    ErrorCode.STILL_RUNNING,
+    ErrorCode.UNSUPPORTED_SCHEMA,
+    ErrorCode.INVALID_SEALED_KEY,
+}
 
 
 def _refusals(
@@ -147,6 +153,7 @@ READY_ANSWERS: Responses = {
     503: {"model": ProbeAnswer, "description": "No job would be accepted"},
 }
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
+JWKS_ANSWERS: Responses = _report(JwksAnswer, "The workers' public keys, the current one first")
 METRICS_ANSWERS: Responses = {
     **_refusals(()),
     200: {"content": {"text/plain": {}}, "description": "Figures of this process"},

@@ -32,6 +32,11 @@ class GatewaySettings(ServiceSettings):
     llm_max_waiters: int = Field(
         5000, ge=0, description="Waits held at once; beyond it the answer is 202 at once"
     )
+    llm_sealing_jwks_file: str = Field(
+        "",
+        description="Public keys of the workers (python -m worker.keys), read again when the file changes; "
+        "empty: callers' keys are refused in distributed mode",
+    )
     llm_max_body_bytes: int = Field(1_048_576, ge=1024, le=2_097_152, description="The largest request body")
     llm_receive_timeout_seconds: PositiveSeconds = Field(
         30, description="How long a request may take to arrive, head and body; then 408"

@@ -2,10 +2,11 @@
 
 Frozen by the golden files of `tests/contract/golden`.
 
-The value of a request is the body of `/invoke` with `"schema": 1` and without a clear key. The headers follow
-CloudEvents' Kafka binary mode; all of them are optional on records that others produce.
+The value of a request is the body of `/invoke` with `"schema": 1`, and with a caller's key sealed. The
+headers follow CloudEvents' Kafka binary mode; all of them are optional on records that others produce.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ from shared.ports import Run
 SCHEMA = 1
 CE_TYPE = "llm.request.v1"
 RESULT_CE_TYPE = "llm.result.v1"
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
+_MOST_SEALED_CHARACTERS = 4096
 OWNER_HEADER = "llm_owner"
 
 Headers = Sequence[tuple[str, bytes]]
@@ -35,10 +38,13 @@ class RequestRecord(InvokeBody):
     """The value of a record: an `/invoke` body that says which schema it has."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
+    sealed_openai_api_key: Annotated[str, Field(max_length=_MOST_SEALED_CHARACTERS)] | None = None
 
 
 def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
-    """Key, value and headers of the record that carries `job`. Its key (`job.api_key`) stays behind."""
+    """Key, value and headers of the record that carries `job`, its key sealed or not at all."""
+    if job.api_key is not None and job.sealed_key is None:
+        raise ValueError("a caller's key does not travel in the clear: seal it first")
     value = {
         "schema": SCHEMA,
         "request_id": job.id.request_id,
@@ -64,6 +70,10 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         (OWNER_HEADER, job.id.owner.encode()),
         ("content-type", b"application/json"),
     ]
+    if job.sealed_key is not None:
+        value["sealed_openai_api_key"] = job.sealed_key
+        # So that a worker that cannot open the key can still tell whose failure it is.
+        headers.append(("llm_fingerprint", job.fingerprint.encode()))
     if job.traceparent:
         headers.append(("traceparent", job.traceparent.encode()))
     return job.id.request_id.encode(), to_json(value), headers
@@ -75,28 +85,18 @@ def job_from_record(
     timestamp_ms: int,
     defaults: ModelDefaults,
 ) -> Job:
-    """The job that a record carries, or `InvalidRequest`.
+    """The job that a record carries, or `InvalidRequest`. A key in it is as it came: clear, or sealed.
 
     `timestamp_ms`: the record's own, which counts as the time of creation when no header says better.
     """
     _check_schema(value)
     record = parse_body(RequestRecord, value or b"")
-    request_id = str(record.request_id) if record.request_id else None
     if record.request_id is None:
         raise InvalidRequest(
             job_error(ErrorCode.MISSING_FIELD, "request_id: a record must carry one", field="request_id")
         )
-    if record.openai_api_key is not None:
-        raise InvalidRequest(
-            job_error(
-                ErrorCode.API_KEY_NOT_ACCEPTED,
-                "openai_api_key: a clear key must not travel on a topic; the workers use their own key",
-                field="openai_api_key",
-            ),
-            request_id,
-        )
     headers = list(headers)
-    owner = _owner(headers, request_id)
+    owner = _owner(headers, str(record.request_id))
     texts = _readable(headers)
     created_at = _created_at(texts.get("ce_time"), timestamp_ms)
     return job_from_body(
@@ -106,6 +106,8 @@ def job_from_record(
         created_at=created_at,
         deadline=_deadline(texts.get("ce_expirytime"), created_at),
         traceparent=texts.get("traceparent"),
+        sealed_key=record.sealed_openai_api_key,
+        fingerprint=_told_fingerprint(record, texts),
     )
 
 
@@ -189,6 +191,12 @@ def _readable(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
         with suppress(UnicodeDecodeError, AttributeError):
             texts[name] = value.decode()  # type: ignore[union-attr] # None is suppressed
     return texts
+
+
+def _told_fingerprint(record: RequestRecord, texts: dict[str, str]) -> str:
+    """The gateway's, until the key is opened; nobody's word counts where it can be computed."""
+    told = texts.get("llm_fingerprint", "") if record.sealed_openai_api_key is not None else ""
+    return told if _FINGERPRINT.fullmatch(told) else ""
 
 
 def _instant(text: str | None) -> datetime | None:

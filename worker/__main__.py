@@ -4,6 +4,7 @@ import uvloop
 from aiokafka.errors import KafkaError
 
 from shared.garbage_collector import settle_garbage_collector
+from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
@@ -18,7 +19,7 @@ def main() -> None:
     configure_logging("worker", settings.llm_log_level, is_debug=settings.llm_debug)
     settle_garbage_collector()
     try:
-        uvloop.run(run(settings))
+        uvloop.run(run(settings, _key_file(settings)))
     except (KafkaError, OSError) as fault:
         raise SystemExit(f"worker failed: {type(fault).__name__}: {fault}") from None
 
@@ -30,11 +31,22 @@ def _settings() -> WorkerSettings:
             "configuration error: python -m worker takes jobs from Kafka and stores results in Redis: set "
             "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
         )
-    if not settings.openai_api_key.get_secret_value() and not settings.openai_base_url:
+    own_key = settings.openai_api_key.get_secret_value()
+    if not (own_key or settings.openai_base_url or settings.worker_sealing_keys_file):
         raise SystemExit(
-            "configuration error: a worker needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server without keys"
+            "configuration error: a worker needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server without "
+            "keys, or WORKER_SEALING_KEYS_FILE to open callers' keys"
         )
     return settings
+
+
+def _key_file(settings: WorkerSettings) -> KeyFile | None:
+    if not settings.worker_sealing_keys_file:
+        return None
+    try:
+        return KeyFile("WORKER_SEALING_KEYS_FILE", settings.worker_sealing_keys_file, is_private=True)
+    except KeyFileRefused as refused:
+        raise SystemExit(f"configuration error: {refused}") from None
 
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns
 from shared.prices import Prices
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
 from worker.health import serve_health
+from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
@@ -80,7 +82,7 @@ async def connect_processor(
         )
 
 
-async def run(settings: WorkerSettings) -> None:
+async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None:
     """Work until SIGTERM or SIGINT: then leave the group first, and finish the running calls after."""
     # What the client library says while a broker is away, our own lines say once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -122,7 +124,8 @@ async def run(settings: WorkerSettings) -> None:
         condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
-        handler = RecordHandler(processor, dead_letters, events, settings.model_defaults())
+        caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
+        handler = RecordHandler(processor, dead_letters, events, settings.model_defaults(), caller_keys)
         dispatcher = Dispatcher(handler.handle, _limits(settings))
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)

@@ -189,6 +189,8 @@ class JobProcessor:
             return report.cancelled("before it could start")
         if job.deadline <= report.started_at:
             return report.expired("before it could start")
+        if job.refusal is not None:
+            return report.failed(job.refusal)
         if begun.interrupted_runs >= self._max_runs:
             return report.failed(too_many_runs(begun.interrupted_runs))
         if begun.interrupted_runs and job.on_unknown == "fail":

@@ -22,6 +22,15 @@ class WorkerSettings(ServiceSettings):
     kafka_consumer_group: str = Field(
         "llm-workers", min_length=1, description="Consumer group of the workers"
     )
+    kafka_allow_clear_keys: bool = Field(
+        default=False,
+        description="true: also a key in the clear on the topic is used; who may read the topic can read it",
+    )
+    worker_sealing_keys_file: str = Field(
+        "",
+        description="Private keys that open callers' sealed keys (python -m worker.keys), for this user "
+        "alone; read again when the file changes; empty: no sealed key is accepted",
+    )
     worker_concurrency: int = Field(1000, ge=1, description="Provider calls at once in a process")
     worker_window_jobs: int = Field(2000, ge=1, description="Jobs held at once, running or waiting")
     worker_window_bytes: int = Field(67_108_864, ge=4_194_304, description="Bytes of jobs held at once")

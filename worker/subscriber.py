@@ -11,11 +11,12 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from loguru import logger
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
-from shared.domain.job import ModelDefaults
+from shared.domain.job import Job, ModelDefaults
 from shared.ports import EventSink
 from shared.wire import job_from_record
 from worker.dead_letters import DeadLettersUnavailable, KafkaDeadLetters
 from worker.dispatcher import Dispatcher
+from worker.keys.caller_keys import CallerKeys
 from worker.ports import Record
 from worker.service import Done, JobProcessor, LookAgain, Poisoned, failure_event
 from worker.settings import WorkerSettings
@@ -36,11 +37,13 @@ class RecordHandler:
         dead_letters: KafkaDeadLetters,
         events: EventSink,
         defaults: ModelDefaults,
+        caller_keys: CallerKeys,
     ) -> None:
         self._processor = processor
         self._dead_letters = dead_letters
         self._events = events
         self._defaults = defaults
+        self._caller_keys = caller_keys
         self._assigned_at_ms = _now_ms()
 
     def note_assignment(self) -> None:
@@ -51,6 +54,9 @@ class RecordHandler:
         """None when the record is finished, else the seconds after which to look again."""
         try:
             job = job_from_record(record.value, record.headers, record.timestamp, self._defaults)
+            job = self._caller_keys.settle(job)
+            if job.refusal is not None:
+                _log_refusal(record, job)
             may_have_run = record.timestamp < self._assigned_at_ms + _CLOCK_SKEW_MS
             outcome = await self._processor.process(job, may_have_run=may_have_run)
         except InvalidRequest as invalid:
@@ -79,6 +85,16 @@ class RecordHandler:
         fact = failure_event(request_id, error, 0)
         self._events.emit(replace(fact, topic=record.topic, partition=record.partition, offset=record.offset))
         return None
+
+
+def _log_refusal(record: Record, job: Job) -> None:
+    """Where the record stands: what is in the clear there, its owner may want to revoke."""
+    logger.bind(
+        request_id=job.id.request_id,
+        reason=job.refusal.error_code if job.refusal is not None else None,
+        partition=record.partition,
+        offset=record.offset,
+    ).warning("key_refused")
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped

@@ -1,6 +1,8 @@
 """Jobs as records on Kafka."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -22,14 +24,18 @@ class KafkaJobQueue:
         topic: str,
         source: str,
         *,
+        seal: Callable[[Job], str] | None = None,
         enqueue_seconds: float = _ENQUEUE_SECONDS,
     ) -> None:
         self._producer = producer
         self._topic = topic
         self._source = source
+        self._seal = seal
         self._enqueue_seconds = enqueue_seconds
 
     async def enqueue(self, job: Job) -> None:
+        if job.api_key is not None and self._seal is not None:
+            job = replace(job, sealed_key=self._seal(job))
         key, value, headers = job_to_record(job, self._source)
         try:
             async with asyncio.timeout(self._enqueue_seconds):

@@ -69,7 +69,7 @@ def _job(request: Request, raw: bytes, state: AppState) -> Job:
 
 _KEY_NOT_ACCEPTED = job_error(
     ErrorCode.API_KEY_NOT_ACCEPTED,
-    "openai_api_key: a caller's key is not accepted in distributed mode, because it would travel over Kafka "
-    "in the clear; leave it out, and the workers use the service's own key",
+    "openai_api_key: this gateway cannot seal a caller's key, and in the clear it must not travel over "
+    "Kafka; leave it out, and the workers use the service's own key (operators: set LLM_SEALING_JWKS_FILE)",
     field="openai_api_key",
 )

@@ -32,7 +32,8 @@ def _visible(text: str) -> str:
     return text
 
 
-def _api_key(key: SecretStr) -> SecretStr:
+def check_api_key(key: SecretStr) -> SecretStr:
+    """A key of the form that OpenAI's have, which is also safe inside a header."""
     if not API_KEY.fullmatch(key.get_secret_value()):
         raise PydanticCustomError("invalid_api_key", "Invalid OpenAI API key format")
     return key
@@ -105,7 +106,7 @@ class InvokeBody(Parameters):
         ]
         | None
     ) = None
-    openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = None
+    openai_api_key: Annotated[SecretStr, AfterValidator(check_api_key)] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     deadline_seconds: Annotated[float, Field(ge=1, le=MOST_DEADLINE_SECONDS)] = 600
     on_unknown: Literal["retry", "fail"] = "retry"

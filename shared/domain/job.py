@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from shared.domain.errors import ErrorCode, InvalidRequest, job_error
+from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.invoke_body import InvokeBody, Message, Parameters
 from shared.domain.validation import short_echo
 
@@ -48,7 +48,7 @@ class Job:
     """A validated request after defaults."""
 
     id: JobId
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = field(repr=False)
     model: str
     parameters: Parameters
     created_at: datetime
@@ -56,6 +56,10 @@ class Job:
     on_unknown: Literal["retry", "fail"] = "retry"
     metadata: dict[str, str] | None = None
     api_key: SecretStr | None = None
+    sealed_key: str | None = field(default=None, repr=False)
+    """The caller's key as it travels; only a worker can open it."""
+    refusal: JobError | None = None
+    """Why the job can only fail, and no call is made."""
     traceparent: str | None = None
     fingerprint: str = field(default="", compare=False)
 
@@ -72,6 +76,8 @@ def job_from_body(
     created_at: datetime | None = None,
     deadline: datetime | None = None,
     traceparent: str | None = None,
+    sealed_key: str | None = None,
+    fingerprint: str = "",
 ) -> Job:
     """Apply the defaults; `InvalidRequest` for a model that is not served."""
     model = body.model or defaults.model
@@ -87,7 +93,9 @@ def job_from_body(
         on_unknown=body.on_unknown,
         metadata=body.metadata,
         api_key=body.openai_api_key,
+        sealed_key=sealed_key,
         traceparent=traceparent,
+        fingerprint=fingerprint,
     )
 
 
@@ -125,14 +133,16 @@ def _fingerprint(job: Job) -> str:
         "model": job.model,
         "messages": [message.model_dump(exclude_none=True) for message in job.messages],
         "parameters": job.parameters.model_dump(exclude_none=True),
-        "key": _key_hash(job.api_key),
+        "key": _key_hash(job),
     }
     canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _key_hash(key: SecretStr | None) -> str | None:
+def _key_hash(job: Job) -> str | None:
+    # What cannot be opened is still not the question without a key.
+    key = job.api_key.get_secret_value() if job.api_key is not None else job.sealed_key
     if key is None:
         return None
     # Keyed, so that the stored hash is of no use outside this service.
-    return hashlib.blake2b(key.get_secret_value().encode(), key=b"llm-microservice/fingerprint/1").hexdigest()
+    return hashlib.blake2b(key.encode(), key=b"llm-microservice/fingerprint/1").hexdigest()

@@ -14,7 +14,7 @@ from shared.domain.invoke_body import InvokeBody
 
 TOKEN_PREFIX = "llmgw_"  # noqa: S105
 """Of a client's gateway token: whoever sees one shall know what it is."""
-_SECRET_FIELDS = frozenset({"openai_api_key"})
+_SECRET_FIELDS = frozenset({"openai_api_key", "sealed_openai_api_key"})
 _LONGEST_ECHO = 80
 _LARGEST_NUMBER = 2**53
 _SUSPICIOUS_NUMBER = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{300}")

@@ -195,7 +195,10 @@ CAUSES: dict[ErrorCode, Cause] = {
     ErrorCode.UPSTREAM_INVALID_RESPONSE: said("[[malformed]]"),
     ErrorCode.UNKNOWN_OUTCOME: said("[[cut]]", on_unknown="fail"),
 }
-ON_THE_TOPIC_ALONE = {ErrorCode.UNSUPPORTED_SCHEMA}  # test_bad_records.py causes it
+ON_THE_TOPIC_ALONE = {
+    ErrorCode.UNSUPPORTED_SCHEMA,  # test_bad_records.py causes it
+    ErrorCode.INVALID_SEALED_KEY,  # test_sealed_keys.py causes it
+}
 
 
 def test_every_code_is_caused() -> None:

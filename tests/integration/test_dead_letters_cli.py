@@ -111,7 +111,7 @@ async def test_a_broker_that_is_away_is_said_in_one_line(scene: DeadLetterScene)
 
 
 async def test_show_tells_everything_and_the_value_only_when_asked(scene: DeadLetterScene) -> None:
-    await scene.bury(job(openai_api_key=KEY), key=b"k", headers=[("mine", b"\xff"), ("null", None)])
+    await scene.bury(job(), key=b"k", headers=[("mine", b"\xff"), ("null", None)])
     shown = await scene.run("show", "0/0")
     told = json.loads(shown.out)
     assert (told["reason"], told["key"], told["origin"]) == ("INVALID_JSON", "k", f"{scene.requests} 7/42")
@@ -120,10 +120,21 @@ async def test_show_tells_everything_and_the_value_only_when_asked(scene: DeadLe
     assert PROMPT not in shown.out
     with_value = await scene.run("show", "0/0", "--value")
     assert PROMPT in json.loads(with_value.out)["value"]
-    assert "CANARY" not in with_value.out
 
 
 # --- what is buried ---
+
+
+async def test_a_value_with_a_key_in_the_clear_is_not_kept(scene: DeadLetterScene) -> None:
+    value = job(openai_api_key=KEY)
+    await scene.bury(value, key=KEY.encode(), headers=[("mine", KEY.encode())])
+    [letter] = await scene.records(scene.dead_letters)
+    assert "CANARY" not in f"{letter.key} {letter.value} {letter.headers}"
+    assert dict(letter.headers)["dlq_left_out"] == str(len(value)).encode()
+    # And it is not sent again without it
+    redriven = await scene.run("redrive", "--yes")
+    assert "key in the clear" in redriven.out + redriven.err
+    assert await scene.records(scene.requests) == []
 
 
 async def test_reason_headers_are_short_and_hold_no_key(scene: DeadLetterScene) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from shared.domain.errors import JobError
 from shared.domain.timestamps import rfc3339_now
 from shared.domain.validation import TOKEN_PREFIX
+from worker.dead_letters.clear_keys import mask
 from worker.ports import Record
 
 PREFIX = "dlq_"
@@ -19,7 +20,9 @@ OFFSET = "dlq_offset"
 REDRIVES = "dlq_redrives"
 """How often the record was redriven; the only one that travels back to the request topic."""
 LEFT_OUT = "dlq_left_out"
-"""Bytes of a value that was too large to be kept."""
+"""Bytes of a value that was not kept: it was too large, or held a key in the clear."""
+HELD_KEY = "dlq_held_key"
+"""Says that the value held one."""
 REDRIVEN = "dlq_redriven"
 """Marks a record that is no letter: it says that the letter at this offset of its partition was redriven."""
 REQUEST_ID = "dlq_request_id"
@@ -48,8 +51,12 @@ def reason_headers(record: Record, error: JobError) -> Headers:
 
 
 def original_headers(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    """Without ours: a letter that died before shall tell only of its last death."""
-    return [(name, value) for name, value in headers if not name.startswith(PREFIX)]
+    """Without ours: a letter that died before shall tell only of its last death. No key stays in them."""
+    return [
+        (name, mask(value) if value is not None else value)
+        for name, value in headers
+        if not name.startswith(PREFIX)
+    ]
 
 
 def redrives_of(headers: Mapping[str, bytes | None]) -> int:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from shared.domain.timestamps import rfc3339
 from worker.dead_letters import headers as names
+from worker.dead_letters.clear_keys import holds_key
 from worker.dead_letters.headers import mask_keys
 from worker.ports import Record
 
@@ -60,6 +61,11 @@ class DeadLetter:
             return datetime.fromisoformat(self.told(names.TIME) or "").astimezone(UTC)
         except (ValueError, OverflowError):
             return datetime.fromtimestamp(max(self.record.timestamp, 0) / 1000, UTC)
+
+    @property
+    def held_key(self) -> bool:
+        """It held a key in the clear; letters of older workers still do."""
+        return self.told(names.HELD_KEY) is not None or holds_key(self.record.value)
 
     def told(self, name: str) -> str | None:
         value = dict(self.record.headers).get(name)

@@ -22,6 +22,7 @@ class LeftOut(StrEnum):
     """Why a letter is not redriven, and what would change that."""
 
     REDRIVEN = "redriven already"
+    HELD_KEY = "held a key in the clear, which is not kept here and not sent again (its producer may seal it)"
     TOO_LARGE = "too large to be kept here: the original may still stand at its origin (see show)"
     OTHER_TOPIC = "not from the configured request topic (--to TOPIC says where they shall go)"
     MAY_BE_CHARGED = "may have been charged already (--allow-paid-again)"
@@ -29,6 +30,10 @@ class LeftOut(StrEnum):
         "their failure is stored and final, a redrive under the same id would only find it (--new-ids)"
     )
     NO_ID = "hold no request_id that --new-ids could replace"
+    SEALED = (
+        "hold a key sealed for their own request_id and deadline, which a new one would not fit; without "
+        "their key they are not sent either (let their producer ask anew)"
+    )
     EXPIRED = "past their deadline, they would only expire (--fresh-deadlines)"
 
 
@@ -58,14 +63,14 @@ class Rules:
 
     def left_out(self, letter: DeadLetter) -> LeftOut | None:
         """Why not, or None."""
-        if letter.redriven:
-            return LeftOut.REDRIVEN
-        if letter.is_left_out:
-            return LeftOut.TOO_LARGE
+        if (never := _never_sent(letter)) is not None:
+            return never
         if self.to is None and letter.origin != self.request_topic:
             return LeftOut.OTHER_TOPIC
         if may_be_charged(letter) and not self.allow_paid_again:
             return LeftOut.MAY_BE_CHARGED
+        if (self.new_ids or self.fresh_deadlines) and _is_sealed(letter.record.value):
+            return LeftOut.SEALED
         if self.new_ids:
             return None if _request_id(letter.record.value) else LeftOut.NO_ID
         if self._has_stored_failure(letter):
@@ -131,8 +136,23 @@ def _renamed(
     return Outgoing(topic, new_id.encode(), value, [*renamed, *count], old_id, new_id)
 
 
+def _never_sent(letter: DeadLetter) -> LeftOut | None:
+    if letter.redriven:
+        return LeftOut.REDRIVEN
+    if letter.held_key:
+        return LeftOut.HELD_KEY
+    return LeftOut.TOO_LARGE if letter.is_left_out else None
+
+
 def _request_id(value: bytes | None) -> str | None:
     try:
         return str(UUID(json.loads(value or b"")["request_id"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _is_sealed(value: bytes | None) -> bool:
+    try:
+        return json.loads(value or b"").get("sealed_openai_api_key") is not None
+    except (ValueError, AttributeError, RecursionError):
+        return False

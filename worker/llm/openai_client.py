@@ -4,7 +4,6 @@ The SDK and its HTTP library between them would be most of what a call costs; `m
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +13,7 @@ import aiohttp
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import PrivateAttr, SecretStr
+from pydantic import SecretStr
 from pydantic_core import to_json
 
 from shared.domain.errors import ErrorCode
@@ -33,7 +32,6 @@ from worker.llm.provider_errors import provider_error, words_without_key
 from worker.llm.transport_errors import transport_error
 from worker.ports import Completion, LLMError, Rejected
 
-_MOST_KEYS = 1024
 _MOST_ANSWER_BYTES = 1_572_864
 _READ_BUFFER_BYTES = 16_384  # of every connection, while long answers wait for their turn
 _ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
@@ -82,29 +80,20 @@ class OpenAIClient:
         self._needs_key = "api.openai.com" in base_url
         self._own_key = api_key
         self._answers = answers
-        self._models: OrderedDict[str, _SessionChatOpenAI] = OrderedDict()
+        self._model = _SessionChatOpenAI.without_client()
 
     async def complete(self, job: Job, attempt: int) -> Completion:
-        model = self._model(job.api_key or self._own_key)
+        post = self._poster(job.api_key or self._own_key)
         parameters = job.parameters.model_dump(exclude_none=True)
         started_at = time.perf_counter()
-        answer = await model.answer(_conversation(job.messages), model=job.model, **parameters)
+        answer = await self._model.answer(post, _conversation(job.messages), model=job.model, **parameters)
         return _completion(job, answer, (time.perf_counter() - started_at) * 1000)
 
-    def _model(self, key: SecretStr | None) -> "_SessionChatOpenAI":
-        """One model object a key, the least recently used dropped."""
+    def _poster(self, key: SecretStr | None) -> Post:
+        """Sends with this key alone; nobody keeps it beyond the call."""
         secret = key.get_secret_value() if key is not None else ""
         if not secret and self._needs_key:
             raise _missing_key()
-        model = self._models.get(secret)
-        if model is None:
-            model = self._models[secret] = _SessionChatOpenAI.over(self._poster(secret))
-            if len(self._models) > _MOST_KEYS:
-                self._models.popitem(last=False)
-        self._models.move_to_end(secret)
-        return model
-
-    def _poster(self, secret: str) -> Post:
         headers = {"content-type": "application/json"}
         if secret:
             headers["authorization"] = f"Bearer {secret}"
@@ -140,14 +129,12 @@ def _missing_key() -> Rejected:
 
 
 class _SessionChatOpenAI(ChatOpenAI):
-    """`ChatOpenAI` whose HTTP call goes through `post`; its own clients are never built."""
-
-    _post: Post = PrivateAttr()
+    """`ChatOpenAI` whose HTTP call is the `post` of each answer; its own clients are never built."""
 
     @classmethod
-    def over(cls, post: Post) -> "_SessionChatOpenAI":
+    def without_client(cls) -> "_SessionChatOpenAI":
         # A truthy client keeps the constructor from building the SDK's, which is slow and not used.
-        model = cls(
+        return cls(
             client=_NoClient,
             async_client=_NoClient,
             api_key=None,
@@ -155,15 +142,13 @@ class _SessionChatOpenAI(ChatOpenAI):
             use_responses_api=False,
             cache=False,
         )
-        model._post = post
-        return model
 
-    async def answer(self, messages: list[BaseMessage], **parameters: Any) -> dict[str, Any]:
+    async def answer(self, post: Post, messages: list[BaseMessage], **parameters: Any) -> dict[str, Any]:
         """`ainvoke` without its callbacks, cache and tracing, which would cost more than the HTTP call.
 
         The answer is the provider's own, which LangChain could read; LangChain's keeps only what it knows.
         """
-        result = await self._agenerate(messages, parameters.pop("stop", None), **parameters)
+        result = await self._agenerate(messages, parameters.pop("stop", None), post=post, **parameters)
         answer: dict[str, Any] = result.generations[0].message.response_metadata[_WHOLE]
         return answer
 
@@ -174,7 +159,8 @@ class _SessionChatOpenAI(ChatOpenAI):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        answer = await self._post(self._get_request_payload(messages, stop=stop, **kwargs))
+        post: Post = kwargs.pop("post")
+        answer = await post(self._get_request_payload(messages, stop=stop, **kwargs))
         try:
             result = self._create_chat_result(answer)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):

@@ -14,7 +14,7 @@ from gateway.settings import GatewaySettings
 from shared.domain.errors import ErrorCode
 
 DOCUMENT: dict[str, Any] = create_app(GatewaySettings(_env_file=None)).openapi()
-_REPORTS = ("/health", "/health/live", "/health/ready", "/stats")
+_REPORTS = ("/.well-known/jwks.json", "/health", "/health/live", "/health/ready", "/stats")
 ANSWER: TypeAdapter[Any] = TypeAdapter(AcceptedAnswer | SucceededAnswer | FailedAnswer | ErrorAnswer)
 
 
@@ -52,5 +52,12 @@ def test_the_examples_of_submitting_are_all_that_can_happen_there() -> None:
         if call == "post /invoke"
         for name in content.get("examples", {})
     }
-    elsewhere = {"NOT_FOUND", "GONE", "ALREADY_FINISHED", "STILL_RUNNING", "UNSUPPORTED_SCHEMA"}
+    elsewhere = {
+        "NOT_FOUND",
+        "GONE",
+        "ALREADY_FINISHED",
+        "STILL_RUNNING",
+        "UNSUPPORTED_SCHEMA",
+        "INVALID_SEALED_KEY",
+    }
     assert shown == {*ErrorCode.__members__, "succeeded", "accepted"} - elsewhere

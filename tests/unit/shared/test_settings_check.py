@@ -29,6 +29,8 @@ ANY_TEXT = {
     "kafka_consumer_group",
     "llm_auth_tokens",  # looked at when the gate is on: test_access.py
     "llm_auth_tokens_file",
+    "llm_sealing_jwks_file",  # looked at when it is read: test_sealed_keys.py
+    "worker_sealing_keys_file",
 }
 SECRET = {"redis_url", "openai_api_key"}
 

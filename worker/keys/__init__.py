@@ -1,0 +1,1 @@
+"""Callers' keys: the private keys that open them, and the command that makes those."""

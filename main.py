@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.app_state import Adapters
 from gateway.main import create_app, serve
 from gateway.queue.inprocess_job_queue import InProcessJobQueue
+from gateway.queue_gauge import BoundedJobQueue, QueueGauge, ReadLoad
 from gateway.settings import GatewaySettings
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink
@@ -17,7 +18,9 @@ from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.background import in_background
 from shared.domain.job import ANY_MODEL
+from shared.domain.queue_load import QueueLoad, WorkerLoad, load_of
 from shared.garbage_collector import settle_garbage_collector
 from shared.limits import JobLimits
 from shared.ports import EventSink, ResultStore
@@ -31,6 +34,7 @@ from worker.llm.routing_client import RoutingClient
 from worker.main import connect_llm, connect_processor
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
+from worker.run_meter import RunMeter
 from worker.settings import WorkerSettings
 
 _DRAIN_SECONDS = 30.0
@@ -62,7 +66,19 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
-        yield Adapters(store, queue, mode="one process", accepts_caller_keys=True, limits=limits)
+        gauge = QueueGauge(_load_in(queue, processor.meter), settings.llm_max_queue_seconds)
+        await stack.enter_async_context(in_background(gauge.follow()))
+        bounded = BoundedJobQueue(queue, gauge)
+        yield Adapters(
+            store, bounded, mode="one process", accepts_caller_keys=True, gauge=gauge, limits=limits
+        )
+
+
+def _load_in(queue: InProcessJobQueue, meter: RunMeter) -> ReadLoad:
+    async def read() -> QueueLoad | None:
+        return load_of([WorkerLoad(waiting=len(queue), running=meter.running, run_seconds=meter.run_seconds)])
+
+    return read
 
 
 @asynccontextmanager

@@ -118,6 +118,14 @@ class Totals(_Answer):
     possible_duplicate_charges: int
 
 
+class QueueState(_Answer):
+    """How full the queue of the whole service is; all null while no worker says so."""
+
+    lag: int | None
+    drain_per_second: float | None
+    expected_wait_seconds: float | None
+
+
 class StatsAnswer(_Answer):
     """`GET /stats`."""
 
@@ -129,6 +137,7 @@ class StatsAnswer(_Answer):
     retries: int
     errors: dict[str, int]
     waiting: int
+    queue: QueueState
     totals: Totals
 
 

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from gateway.key_sealer import KeySealer
 from gateway.ports import JobQueue
 from gateway.preferences import WaitLimits
+from gateway.queue_gauge import QueueGauge
 from gateway.service import JobService
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
@@ -27,6 +28,8 @@ class Adapters:
     """Whether a caller's key can reach the provider call without travelling in the clear."""
     sealer: KeySealer | None = None
     """With what callers' keys are sealed to the workers."""
+    gauge: QueueGauge | None = None
+    """How long a new job would wait."""
     limits: JobLimits | None = None
     """None: nobody has any."""
 

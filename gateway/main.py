@@ -25,6 +25,7 @@ from gateway.openapi import DocumentedApp
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
+from gateway.queue_gauge import BoundedJobQueue, QueueGauge
 from gateway.results_tail import tail_results
 from gateway.routes import health, invoke, jwks, metrics, results, stats
 from gateway.service import JobService, RequestRefused
@@ -37,7 +38,9 @@ from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.background import in_background
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
@@ -80,9 +83,13 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
         source = f"/{settings.llm_app_name}/gateway"
         seal = sealer.seal if sealer is not None else None
         queue = KafkaJobQueue(producer, settings.kafka_request_topic, source, seal=seal)
+        loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
+        gauge = QueueGauge(loads.read, settings.llm_max_queue_seconds)
+        await stack.enter_async_context(in_background(gauge.follow()))
         yield Adapters(
             store,
-            queue,
+            BoundedJobQueue(queue, gauge),
+            gauge=gauge,
             mode="distributed",
             accepts_caller_keys=sealer is not None,
             limits=limits,
@@ -140,9 +147,13 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(QueueUnavailable)
     async def no_queue(request: Request, fault: QueueUnavailable) -> Response:
         code = ErrorCode.QUEUE_FULL if fault.is_full else ErrorCode.QUEUE_UNAVAILABLE
-        return _refuse(
-            request, job_error(code, f"The job was not accepted: {fault}"), request.state.request_id
+        seconds = fault.retry_after_seconds
+        error = job_error(
+            code,
+            f"The job was not accepted: {fault}",
+            details={"retry_after_seconds": round(seconds, 3)} if seconds is not None else None,
         )
+        return _refuse(request, error, request.state.request_id)
 
     @app.exception_handler(StoreUnavailable)
     async def no_store(request: Request, fault: StoreUnavailable) -> Response:

@@ -8,9 +8,13 @@ from shared.domain.job import Job
 class QueueUnavailable(Exception):
     """The job was not accepted: nothing promises that it will run."""
 
-    def __init__(self, reason: str, *, is_full: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, is_full: bool = False, retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(reason)
         self.is_full = is_full
+        self.retry_after_seconds = retry_after_seconds
+        """When there may be room; None: nobody knows."""
 
 
 class JobQueue(Protocol):

@@ -32,6 +32,13 @@ class GatewaySettings(ServiceSettings):
     llm_max_waiters: int = Field(
         5000, ge=0, description="Waits held at once; beyond it the answer is 202 at once"
     )
+    llm_max_queue_seconds: float = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="New jobs are refused with 503 while one would wait longer than this for its turn; "
+        "0: never",
+    )
     llm_sealing_jwks_file: str = Field(
         "",
         description="Public keys of the workers (python -m worker.keys), read again when the file changes; "

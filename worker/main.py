@@ -5,7 +5,9 @@ import logging
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from faststream.kafka import KafkaBroker
 from loguru import logger
@@ -18,7 +20,9 @@ from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.adapters.redis_result_store import connect_redis_result_store
+from shared.background import in_background
 from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns
@@ -32,6 +36,7 @@ from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.priced_client import PricedClient
 from worker.llm.retrying_client import RetryingClient
+from worker.load_report import LoadReport
 from worker.ports import LLMClient, ResultLog
 from worker.redis_store_condition import RedisStoreCondition
 from worker.result_log import KafkaResultLog
@@ -130,11 +135,17 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )
-        await _consume(settings, dispatcher, handler, stop)
+        loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
+        report = LoadReport(dispatcher, processor.meter, partial(loads.tell, uuid4().hex))
+        await _consume(settings, dispatcher, handler, report, stop)
 
 
 async def _consume(
-    settings: WorkerSettings, dispatcher: Dispatcher, handler: RecordHandler, stop: asyncio.Event
+    settings: WorkerSettings,
+    dispatcher: Dispatcher,
+    handler: RecordHandler,
+    report: LoadReport,
+    stop: asyncio.Event,
 ) -> None:
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers.split(","),  # FastStream takes a string for one server
@@ -149,7 +160,7 @@ async def _consume(
     logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
         "worker_ready"
     )
-    async with commit_in_background(dispatcher):
+    async with commit_in_background(dispatcher), in_background(report.tell_forever(subscriber.consumer)):
         await stop.wait()
         logger.bind(in_flight=dispatcher.in_flight).info("worker_leaving")
         await dispatcher.leave()

@@ -26,6 +26,7 @@ from shared.ports import (
 from worker.leases import Hold, Leases
 from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, LLMError, PatientLLMClient, ResultLog
+from worker.run_meter import RunMeter
 from worker.run_report import (
     CONFLICT,
     CRASHED,
@@ -86,6 +87,7 @@ class JobProcessor:
         self._max_runs = max_runs
         self._store_away_seconds = store_away_seconds
         self._limits = limits
+        self.meter = RunMeter()
         self._processing: set[JobId] = set()
 
     async def process(self, job: Job, *, may_have_run: bool = False) -> Outcome:
@@ -121,7 +123,7 @@ class JobProcessor:
         match await self._begin(run, job, needs_history=needs_history):
             case Begun() as begun:
                 report = RunReport(job, begun, is_suspect=is_suspect and not begun.knows_history)
-                with self._leases.hold(run) as hold:
+                with self._leases.hold(run) as hold, self.meter.run():
                     return await self._run(job, begun, report, hold)
             case Held(seconds):
                 return LookAgain(seconds)

@@ -1,0 +1,94 @@
+"""How long a new job would wait, and when it is not let in for that."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from prometheus_client import Gauge
+
+from gateway.ports import JobQueue, QueueUnavailable
+from shared.domain.job import Job
+from shared.domain.queue_load import QueueLoad
+from shared.ports import StoreUnavailable
+
+_LOOK_SECONDS = 1.0
+_SOONEST_SECONDS = 1.0
+_UNKNOWN = float("nan")
+
+_LAG = Gauge("llm_queue_lag", "Jobs that wait for a worker, as the workers say")
+_DRAIN = Gauge("llm_queue_drain_per_second", "Jobs that the workers end a second")
+_WAIT = Gauge("llm_queue_expected_wait_seconds", "How long a new job would wait for its turn")
+
+ReadLoad = Callable[[], Awaitable[QueueLoad | None]]
+
+
+class QueueGauge:
+    """The load as it was read last, and the jobs that this process has added since."""
+
+    def __init__(self, read: ReadLoad, max_wait_seconds: float) -> None:
+        self._read = read
+        self._max_wait_seconds = max_wait_seconds
+        self._load: QueueLoad | None = None
+        self._added = 0
+
+    @property
+    def load(self) -> QueueLoad | None:
+        """None: nobody knows."""
+        if self._load is None:
+            return None
+        return replace(self._load, lag=self._load.lag + self._added)
+
+    async def look(self) -> None:
+        """Read the load anew."""
+        try:
+            self._load = await self._read()
+        except StoreUnavailable:
+            self._load = None
+        self._added = 0
+        _show(self._load)
+
+    async def follow(self) -> None:
+        """Look for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def check(self) -> None:
+        """`QueueUnavailable` if a new job would wait too long; what nobody knows refuses nobody."""
+        load = self.load
+        wait_seconds = load.expected_wait_seconds if load is not None else None
+        if load is None or wait_seconds is None or not 0 < self._max_wait_seconds < wait_seconds:
+            return
+        raise QueueUnavailable(
+            f"{load.lag} jobs wait, {load.drain_per_second:.3g} end a second: a new one would wait "
+            f"{wait_seconds:.0f} s, and LLM_MAX_QUEUE_SECONDS allows {self._max_wait_seconds:g}",
+            is_full=True,
+            retry_after_seconds=max(_SOONEST_SECONDS, wait_seconds - self._max_wait_seconds),
+        )
+
+    def add(self) -> None:
+        """A job that is not in the load yet."""
+        self._added += 1
+
+
+class BoundedJobQueue:
+    """`JobQueue` over another one, as long as the wait behind it allows."""
+
+    def __init__(self, queue: JobQueue, gauge: QueueGauge) -> None:
+        self._queue = queue
+        self._gauge = gauge
+
+    async def enqueue(self, job: Job) -> None:
+        self._gauge.check()
+        await self._queue.enqueue(job)
+        self._gauge.add()
+
+    async def is_available(self) -> bool:
+        return await self._queue.is_available()
+
+
+def _show(load: QueueLoad | None) -> None:
+    wait_seconds = load.expected_wait_seconds if load is not None else None
+    _LAG.set(load.lag if load is not None else _UNKNOWN)
+    _DRAIN.set(load.drain_per_second if load is not None else _UNKNOWN)
+    _WAIT.set(wait_seconds if wait_seconds is not None else _UNKNOWN)

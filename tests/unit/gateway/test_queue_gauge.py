@@ -1,0 +1,97 @@
+"""A new job is let in as long as it would not wait too long, and whoever is refused is told when."""
+
+import re
+
+import pytest
+
+from gateway.ports import QueueUnavailable
+from gateway.queue_gauge import BoundedJobQueue, QueueGauge
+from shared.domain.job import Job
+from shared.domain.queue_load import QueueLoad, WorkerLoad, load_of
+from shared.ports import StoreUnavailable
+from tests.support.jobs import make_job
+
+
+class Queue:
+    """Takes everything."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    async def enqueue(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    async def is_available(self) -> bool:
+        return True
+
+
+class Loads:
+    """What the workers say, or that nobody can be asked."""
+
+    def __init__(self, *workers: WorkerLoad) -> None:
+        self.workers = workers
+        self.is_away = False
+
+    async def read(self) -> QueueLoad | None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return load_of(self.workers)
+
+
+def worker(waiting: int, running: int, run_seconds: float | None) -> WorkerLoad:
+    return WorkerLoad(waiting=waiting, running=running, run_seconds=run_seconds)
+
+
+async def gauge_of(loads: Loads, max_wait_seconds: float = 10) -> QueueGauge:
+    gauge = QueueGauge(loads.read, max_wait_seconds)
+    await gauge.look()
+    return gauge
+
+
+async def test_the_wait_is_the_lag_over_what_all_workers_end() -> None:
+    gauge = await gauge_of(Loads(worker(30, 4, 2.0), worker(10, 6, 2.0)))
+    assert gauge.load == QueueLoad(lag=40, drain_per_second=5)
+    assert gauge.load.expected_wait_seconds == 8
+
+
+async def test_beyond_the_longest_wait_a_job_is_refused_with_when_to_come_back() -> None:
+    gauge, queue = await gauge_of(Loads(worker(100, 4, 1.0))), Queue()
+    told = re.escape("100 jobs wait, 4 end a second: a new one would wait 25 s")
+    with pytest.raises(QueueUnavailable, match=told) as full:
+        await BoundedJobQueue(queue, gauge).enqueue(make_job())
+    assert (full.value.is_full, full.value.retry_after_seconds, queue.jobs) == (True, 15, [])
+
+
+async def test_jobs_that_were_added_since_count_until_the_next_look() -> None:
+    loads = Loads(worker(0, 1, 1.0))
+    gauge, queue = await gauge_of(loads), Queue()
+    bounded = BoundedJobQueue(queue, gauge)
+    for _ in range(11):
+        await bounded.enqueue(make_job())
+    with pytest.raises(QueueUnavailable):
+        await bounded.enqueue(make_job())
+    assert len(queue.jobs) == 11
+    await gauge.look()
+    await bounded.enqueue(make_job())
+
+
+@pytest.mark.parametrize(
+    "loads",
+    [Loads(), Loads(worker(1000, 5, None)), Loads(worker(1000, 0, 1.0)), Loads(worker(0, 0, None))],
+    ids=["no worker", "none has ended", "none runs", "nothing waits"],
+)
+async def test_what_nobody_knows_refuses_nobody(loads: Loads) -> None:
+    (await gauge_of(loads)).check()
+
+
+async def test_a_store_that_is_away_refuses_nobody() -> None:
+    loads = Loads(worker(1000, 1, 1.0))
+    gauge = await gauge_of(loads)
+    loads.is_away = True
+    await gauge.look()
+    assert gauge.load is None
+    gauge.check()
+
+
+async def test_zero_refuses_never() -> None:
+    (await gauge_of(Loads(worker(10**6, 1, 1.0)), 0)).check()

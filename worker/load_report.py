@@ -1,0 +1,55 @@
+"""What this worker tells the gateways of its queue, once a second."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from loguru import logger
+
+from shared.domain.queue_load import WorkerLoad
+from shared.ports import StoreUnavailable
+from worker.dispatcher import Dispatcher
+from worker.run_meter import RunMeter
+
+_REPORT_SECONDS = 1.0
+_ASK_SECONDS = 5.0
+
+
+class Positions(Protocol):
+    """The part of aiokafka's consumer that knows how far it is."""
+
+    def assignment(self) -> Iterable[TopicPartition]: ...
+    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+
+
+Tell = Callable[[WorkerLoad], Awaitable[None]]
+
+
+class LoadReport:
+    """The load of this worker, told to whoever wants to know."""
+
+    def __init__(self, dispatcher: Dispatcher, meter: RunMeter, tell: Tell) -> None:
+        self._dispatcher = dispatcher
+        self._meter = meter
+        self._tell = tell
+
+    async def tell_forever(self, consumer: Positions) -> None:
+        """Once a second. A report that is missing lets jobs in, so a fault is no more than a line."""
+        while True:
+            try:
+                async with asyncio.timeout(_ASK_SECONDS):
+                    await self._tell(await measure(consumer, self._dispatcher, self._meter))
+            except (KafkaError, StoreUnavailable, TimeoutError) as fault:
+                logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("load_not_told")
+            await asyncio.sleep(_REPORT_SECONDS)
+
+
+async def measure(consumer: Positions, dispatcher: Dispatcher, meter: RunMeter) -> WorkerLoad:
+    """What is not begun: still in Kafka, or held here without a slot."""
+    ends = await consumer.end_offsets(list(consumer.assignment()))
+    unread = [end - await consumer.position(partition) for partition, end in ends.items()]
+    held = max(0, dispatcher.in_flight - meter.running)
+    return WorkerLoad(waiting=sum(unread) + held, running=meter.running, run_seconds=meter.run_seconds)

@@ -178,9 +178,9 @@ async def test_the_record_key_is_the_request_id_and_one_id_stays_on_one_partitio
 
 
 async def test_the_callers_key_is_nowhere_in_the_record(kafka: AnyKafka) -> None:
-    # Given a job with the caller's own key
+    # Given a job with the caller's own key, and a way to seal it
     job = job_with_key()
-    async with kafka_queue(kafka) as (queue, topic):
+    async with kafka_queue(kafka, seal=sealed_with) as (queue, topic):
         # When it is enqueued
         await queue.enqueue(job)
         [record] = await records_on(kafka, topic, 1)
@@ -189,7 +189,12 @@ async def test_the_callers_key_is_nowhere_in_the_record(kafka: AnyKafka) -> None
     assert job.id.request_id.encode() in kept
     assert b"sk-" not in kept
     assert b"canary" not in kept
-    assert b"api_key" not in kept
+    assert b'"openai_api_key"' not in kept
+    assert sealed_with(job).encode() in record.value
+
+
+def sealed_with(job: Job) -> str:
+    return f"sealed.for.{job.id.request_id}"
 
 
 def job_with_key() -> Job:
@@ -353,13 +358,15 @@ def new_topic() -> str:
 
 
 @asynccontextmanager
-async def kafka_queue(kafka: AnyKafka) -> AsyncIterator[tuple[KafkaJobQueue, str]]:
+async def kafka_queue(
+    kafka: AnyKafka, seal: Callable[[Job], str] | None = None
+) -> AsyncIterator[tuple[KafkaJobQueue, str]]:
     """A queue over a topic of its own."""
     topic = new_topic()
     await ensure_topics(kafka.bootstrap_servers, [topic], partitions=PARTITIONS, replication_factor=1)
     producer: AIOKafkaProducer
     async with connect_kafka_producer(kafka.bootstrap_servers, "test") as producer:
-        yield KafkaJobQueue(producer, topic, "test", enqueue_seconds=ENQUEUE_SECONDS), topic
+        yield KafkaJobQueue(producer, topic, "test", seal=seal, enqueue_seconds=ENQUEUE_SECONDS), topic
 
 
 async def jobs_on(kafka: AnyKafka, topic: str, count: int) -> list[Job]:

@@ -31,20 +31,23 @@ Tell = Callable[[WorkerLoad], Awaitable[None]]
 class LoadReport:
     """The load of this worker, told to whoever wants to know."""
 
-    def __init__(self, dispatcher: Dispatcher, meter: RunMeter, tell: Tell) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, meter: RunMeter, tell: Tell, *, every_seconds: float = _REPORT_SECONDS
+    ) -> None:
         self._dispatcher = dispatcher
         self._meter = meter
         self._tell = tell
+        self._every_seconds = every_seconds
 
     async def tell_forever(self, consumer: Positions) -> None:
-        """Once a second. A report that is missing lets jobs in, so a fault is no more than a line."""
+        """From now on. A report that is missing lets jobs in, so a fault is no more than a line."""
         while True:
             try:
                 async with asyncio.timeout(_ASK_SECONDS):
                     await self._tell(await measure(consumer, self._dispatcher, self._meter))
             except (KafkaError, StoreUnavailable, TimeoutError) as fault:
                 logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("load_not_told")
-            await asyncio.sleep(_REPORT_SECONDS)
+            await asyncio.sleep(self._every_seconds)
 
 
 async def measure(consumer: Positions, dispatcher: Dispatcher, meter: RunMeter) -> WorkerLoad:

@@ -35,6 +35,7 @@ async def test_a_worker_that_says_nothing_more_is_forgotten(client: Redis) -> No
     topic = uuid4().hex
     loads = RedisQueueLoads(RedisBatches(client), topic, fresh_seconds=0.2)
     await loads.tell("gone", MANY)
+    assert 0 < await client.pttl(f"llm:load:{topic}") <= 200
     async with asyncio.timeout(10):
         while True:  # the other goes on
             await loads.tell("staying", FEW)

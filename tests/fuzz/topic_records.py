@@ -123,19 +123,38 @@ def _buried_value(sent: Sent) -> bytes | None:
     return b"" if sent.key is None and sent.value is None else sent.value
 
 
+def _is_kept(sent: bytes | None, dead: bytes | None) -> bool:
+    """As it came; what looks like a key is not repeated."""
+    return dead == sent or (sent is not None and b"sk-" in sent and dead is not None)
+
+
+def _is_value_kept(sent: Sent, dead: Any) -> bool:
+    """As it came, or left out and said so, where there may have been a key."""
+    value = _buried_value(sent)
+    if dead.value == value:
+        return True
+    may_hold_key = any(word in (value or b"") for word in (b"sk-", b"openai_api_key", b"\\u"))
+    told = dict(dead.headers)
+    is_said = "dlq_held_key" in told and told.get("dlq_left_out") == str(len(value or b"")).encode()
+    return may_hold_key and dead.value == b"" and is_said
+
+
 def _faults(sent: Sent, dead: Any) -> list[str]:
     if dead is None:
         return ["a bad record is not on the dead letter topic"] if sent.kind == "bad" else []
     found = []
     if sent.kind == "valid":
         found.append("a valid record is on the dead letter topic")
-    if (dead.key, dead.value) != (sent.key, _buried_value(sent)):
+    kept = [(name, value) for name, value in sent.headers if not name.startswith(PREFIX)]
+    if not _is_kept(sent.key, dead.key) or not _is_value_kept(sent, dead):
         found.append("a dead letter has another key or value")
-    kept = tuple((name, value) for name, value in sent.headers if not name.startswith(PREFIX))
-    if tuple(dead.headers[: len(kept)]) != kept:
+    headers = list(zip(kept, dead.headers, strict=False))
+    if len(headers) < len(kept) or not all(
+        its[0] == had[0] and _is_kept(had[1], its[1]) for had, its in headers
+    ):
         found.append("a dead letter has other headers")
-    if any(MARK.encode() in value for _, value in dead.headers[len(kept) :]):
-        found.append("the reason of a dead letter holds a key")
+    if any(MARK.encode() in (part or b"") for part in (dead.key, dead.value, *dict(dead.headers).values())):
+        found.append("a dead letter holds a key")
     if dict(dead.headers)["dlq_reason"] == b"INTERNAL_ERROR":
         found.append("a record crashed its handler")
     return found

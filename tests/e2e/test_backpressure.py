@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,7 +9,6 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import cluster_settings, provider_settings
-from tests.e2e.test_lifecycle import until
 from tests.support.provider_process import ScriptedProvider
 from tests.support.server import AnyKafka, AnyRedis
 from tests.support.service_processes import gateway, one_process, worker
@@ -48,15 +46,33 @@ def queue_of(url: str) -> dict[str, float]:
     return {name: value or 0.0 for name, value in queue.items()}
 
 
+def fill(url: str) -> tuple[list[str], str, httpx.Response]:
+    """Submits job after job until one is refused: the ids that are in, the refused one and its answer."""
+    admitted: list[str] = []
+    while len(admitted) < 1000:
+        request_id = str(uuid4())
+        answer = submit(url, request_id)
+        if answer.status_code != 202:
+            return admitted, request_id, answer
+        admitted.append(request_id)
+    raise AssertionError(f"{len(admitted)} jobs were let in, and none refused")
+
+
+def obey(url: str, request_id: str, refused: httpx.Response) -> httpx.Response:
+    """Comes back when it was told to, and once more if others were quicker."""
+    for _ in range(2):
+        time.sleep(int(refused.headers["retry-after"]))
+        answer = submit(url, request_id)
+        if answer.status_code != 503:
+            return answer
+        refused = answer
+    return refused
+
+
 def test_a_queue_that_is_too_long_refuses_until_it_is_shorter(url: str, provider: ScriptedProvider) -> None:
     # Given more jobs than can be done in the time that one may wait
-    ids = [str(uuid4()) for _ in range(60)]
-    with ThreadPoolExecutor(16) as threads:
-        assert {answer.status_code for answer in threads.map(lambda one: submit(url, one), ids)} == {202}
-    until(lambda: queue_of(url)["expected_wait_seconds"] > 4)
     # When one more comes
-    late = str(uuid4())
-    refused = submit(url, late)
+    ids, late, refused = fill(url)
     # Then it is refused, with the reason and a time, and its id is free
     error = refused.json()["error"]
     assert (refused.status_code, error["error_code"], error["retryable"]) == (503, "QUEUE_FULL", True)
@@ -72,8 +88,7 @@ def test_a_queue_that_is_too_long_refuses_until_it_is_shorter(url: str, provider
     figures = httpx.get(f"{url}/metrics").text
     assert all(f"llm_queue_{name} " in figures for name in queue)
     # And who comes back when it was told to is let in
-    time.sleep(int(refused.headers["retry-after"]))
-    assert submit(url, late).status_code == 202
+    assert obey(url, late, refused).status_code == 202
     # And all who are in are answered, once
     for accepted in (*ids, late):
         assert httpx.get(f"{url}/result/{accepted}?wait=60", timeout=90).json()["success"]

@@ -15,6 +15,7 @@ from shared.adapters.file_event_sink import FileEventSink
 from shared.adapters.job_limits import memory_limits, redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
@@ -54,8 +55,9 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
         store, limits = await stack.enter_async_context(_connect_store(settings))
         events = await stack.enter_async_context(_connect_events(settings))
         llm = await stack.enter_async_context(_connect_llm(settings))
+        streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(
-            connect_processor(settings, store, NoResultLog(), events, llm, limits=limits)
+            connect_processor(settings, store, NoResultLog(), events, llm, streams=streams, limits=limits)
         )
         queue = InProcessJobQueue()
         await stack.enter_async_context(
@@ -70,7 +72,13 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
         await stack.enter_async_context(in_background(gauge.follow()))
         bounded = BoundedJobQueue(queue, gauge)
         yield Adapters(
-            store, bounded, mode="one process", accepts_caller_keys=True, gauge=gauge, limits=limits
+            store,
+            bounded,
+            streams,
+            mode="one process",
+            accepts_caller_keys=True,
+            gauge=gauge,
+            limits=limits,
         )
 
 

@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app_state import AppState, app_state
-from gateway.error_responses import error_response
+from gateway.error_responses import refusal
 from gateway.known_clients import KnownClients
 from gateway.openapi import describe_tokens
 from shared.domain.errors import ErrorCode, job_error
@@ -62,7 +62,7 @@ class TokenGate:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         state: AppState = scope["app"].state.gateway
         state.stats.count_refusal(_UNAUTHORIZED.error_code)
-        await error_response(_UNAUTHORIZED, None, scope["state"]["trace_id"])(scope, receive, send)
+        await refusal(scope, _UNAUTHORIZED)(scope, receive, send)
 
 
 def _bearer_token(scope: Scope) -> bytes:

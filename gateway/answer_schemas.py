@@ -62,6 +62,7 @@ class AcceptedAnswer(_Answer):
     request_id: str
     status: Literal["queued", "running"]
     status_url: str
+    events_url: str
     cancel_url: str
     expires_at: datetime
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from gateway.following import AnswerFollower
 from gateway.key_sealer import KeySealer
 from gateway.ports import JobQueue
 from gateway.preferences import WaitLimits
@@ -13,7 +14,7 @@ from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from shared.domain.job import ModelDefaults
 from shared.limits import JobLimits
-from shared.ports import ResultStore
+from shared.ports import ResultStore, StreamReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Adapters:
 
     store: ResultStore
     queue: JobQueue
+    streams: StreamReader
     mode: str
     """How jobs travel: "one process" or "distributed"."""
     accepts_caller_keys: bool
@@ -41,6 +43,7 @@ class AppState:
     settings: GatewaySettings
     adapters: Adapters
     service: JobService
+    follower: AnswerFollower
     defaults: ModelDefaults
     wait_limits: WaitLimits
     stats: Stats

@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
+from gateway.chat.errors import openai_error_body
 from shared.domain.errors import ErrorCode, JobError
 from shared.domain.timestamps import rfc3339_now
 
@@ -57,6 +59,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.UNKNOWN_OUTCOME: 503,
 }
 
+OPENAI_PREFIX = "/v1/"
 _RETRY_AFTER_SECONDS = 2.0
 _MOST_JITTER_SECONDS = 30.0
 _RETRIED_BY_CLIENTS = frozenset({408, 409, 429, *range(500, 600)})
@@ -76,12 +79,30 @@ def error_body(
     }
 
 
+def refusal(scope: Scope, error: JobError, request_id: str | None = None) -> Response:
+    """The answer to a request that failed, in the form of the API that was asked."""
+    if scope["path"].startswith(OPENAI_PREFIX):
+        return openai_error_response(error, request_id, scope["state"]["trace_id"])
+    return error_response(error, request_id, scope["state"]["trace_id"])
+
+
 def error_response(
     error: JobError, request_id: str | None, trace_id: str, extra: dict[str, Any] | None = None
 ) -> Response:
-    """The answer to a request that failed."""
+    """The seed's answer to a request that failed."""
+    return _with_headers(error, error_body(error, request_id, trace_id, extra))
+
+
+def openai_error_response(error: JobError, request_id: str | None, trace_id: str) -> Response:
+    """OpenAI's."""
+    response = _with_headers(error, openai_error_body(error, trace_id))
+    response.headers["x-request-id"] = request_id or trace_id
+    return response
+
+
+def _with_headers(error: JobError, body: dict[str, Any]) -> Response:
     status = STATUS_OF_CODE[error.error_code]
-    response = json_response(error_body(error, request_id, trace_id, extra), status)
+    response = json_response(body, status)
     if status in (429, 503) or (status == 409 and error.retryable):  # noqa: PLR2004
         response.headers["Retry-After"] = str(_retry_after_seconds(error))
     if error.error_code is ErrorCode.UNAUTHORIZED:

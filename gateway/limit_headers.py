@@ -5,10 +5,20 @@ Dollars are counted in millionths, because quotas are whole numbers.
 
 import math
 
+from gateway.service import Accepted, Answered
+from shared.domain.job import Job
 from shared.domain.limits import DAY_SECONDS, MINUTE_SECONDS, NANO, Limits, Standing
-from shared.limits import Admission
+from shared.limits import Admission, JobLimits
 
 _MICRO = NANO // 1_000_000
+
+
+def limit_headers_of(job: Job, outcome: Answered | Accepted, limits: JobLimits | None) -> dict[str, str]:
+    """What the limits of the job's owner said to it; nothing if it has none."""
+    policy = limits.of(job.id.owner) if limits is not None else None
+    if policy is None:
+        return {}
+    return limit_headers(outcome.admission or Admission(policy))
 
 
 def limit_headers(admission: Admission) -> dict[str, str]:

@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
-from gateway.error_responses import error_response
+from gateway.error_responses import refusal
+from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
 from gateway.key_sealer import KeySealer
 from gateway.known_clients import follow_token_file, read_known_clients
@@ -27,10 +28,11 @@ from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
 from gateway.results_tail import tail_results
-from gateway.routes import health, invoke, jwks, metrics, results, stats
+from gateway.routes import chat_completions, events, health, invoke, jwks, metrics, models, results, stats
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
+from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_producer import connect_kafka_producer
@@ -38,6 +40,7 @@ from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
@@ -89,6 +92,7 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
         yield Adapters(
             store,
             BoundedJobQueue(queue, gauge),
+            RedisAnswerStreams(redis),
             gauge=gauge,
             mode="distributed",
             accepts_caller_keys=sealer is not None,
@@ -104,18 +108,18 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _explained(connect(settings)) as adapters, follow_token_file(clients):
-            service = JobService(
-                adapters.store, adapters.queue, max_waiters=settings.llm_max_waiters, limits=adapters.limits
-            )
+            waits = Waits(settings.llm_max_waiters)
+            service = JobService(adapters.store, adapters.queue, waits, limits=adapters.limits)
+            follower = AnswerFollower(adapters.store, adapters.streams, waits)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             app.state.gateway = AppState(
-                settings, adapters, service, settings.model_defaults(), limits, Stats()
+                settings, adapters, service, follower, settings.model_defaults(), limits, Stats()
             )
             yield
 
     app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
-    for router in (invoke.router, results.router, health.router, stats.router, metrics.router, jwks.router):
-        app.include_router(router)
+    for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks):
+        app.include_router(module.router)
     _handle_errors(app)
     guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)
@@ -182,7 +186,7 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _refuse(request: Request, error: JobError, request_id: str | None) -> Response:
     app_state(request).stats.count_refusal(error.error_code)
-    return error_response(error, request_id, request.state.trace_id)
+    return refusal(request.scope, error, request_id)
 
 
 class GatewayServer(uvicorn.Server):
@@ -200,7 +204,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         state: AppState = self._app.state.gateway
-        state.service.drain()
+        state.service.waits.drain()
         await super().shutdown(sockets)
 
 

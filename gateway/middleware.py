@@ -11,7 +11,7 @@ from loguru import logger
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.error_responses import error_response
+from gateway.error_responses import refusal
 from gateway.http_protocol import REFUSED_WITH
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.validation import short_echo
@@ -96,7 +96,7 @@ class _Exchange:
 
     async def _answer(self, error: JobError) -> None:
         if self._status == 0:
-            await error_response(error, None, self._trace_id)(self._scope, self._receive, self.send)
+            await refusal(self._scope, error)(self._scope, self._receive, self.send)
 
     def _log(self) -> None:
         path = self._scope["path"]

@@ -34,7 +34,7 @@ class DocumentedApp(FastAPI):
 
 _VISIBLE = r"[^\p{Z}\p{C}]"
 _RETRY_AFTER = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
-_REPLAYED = {"Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}}
+REPLAYED = {"Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}}
 _PREFERENCE_APPLIED = {"Preference-Applied": {"schema": {"type": "string"}}}
 _LIMITS = {
     name: {
@@ -44,13 +44,13 @@ _LIMITS = {
     for name in ("RateLimit-Policy", "RateLimit")
 }
 _NO_RETRY = {"x-should-retry": {"schema": {"type": "string", "enum": ["false"]}}}
-_HEADERS: dict[int, Json] = {
+HEADERS: dict[int, Json] = {
     409: {**_NO_RETRY, "Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
     429: {**_RETRY_AFTER, **_LIMITS},
     500: _NO_RETRY,
     503: {**_NO_RETRY, **_RETRY_AFTER},
 }
-_REASONS = {
+REASONS = {
     400: "Invalid; `error.field` and `error.details` say what is allowed",
     401: "The provider refused the key",
     404: "Unknown",
@@ -65,7 +65,7 @@ _REASONS = {
     500: "A fault of the service; `error.trace_id` finds it in the log",
     503: "Not accepted, or the provider is away; try again after `Retry-After`",
 }
-_ANY_ROUTE = (405, 408, 413, 431, 500)
+ANY_ROUTE = (405, 408, 413, 431, 500)
 _READING = (ErrorCode.INVALID_FIELD, ErrorCode.STORE_UNAVAILABLE, ErrorCode.INTERNAL_ERROR)
 _NOT_SUBMITTING = {
     ErrorCode.ALREADY_FINISHED,
@@ -75,17 +75,24 @@ _NOT_SUBMITTING = {
 }
 
 
+EVENT: Json = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("data", "event", "id")},
+    "required": ["data"],
+}
+
+
 def _refusals(
     statuses: tuple[int, ...], model: Any = ErrorAnswer, codes: Collection[ErrorCode] = _READING
 ) -> Responses:
     return {
         status: {
             "model": model,
-            "description": _REASONS[status],
-            "headers": _HEADERS.get(status, {}),
+            "description": REASONS[status],
+            "headers": HEADERS.get(status, {}),
             "content": {"application/json": {"examples": error_examples(status, codes)}},
         }
-        for status in sorted({*statuses, *_ANY_ROUTE})
+        for status in sorted({*statuses, *ANY_ROUTE})
     }
 
 
@@ -98,14 +105,14 @@ def _report(model: type[BaseModel], description: str) -> Responses:
     return {**_refusals(()), 200: answer}
 
 
-_JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404, 410})
+JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404, 410})
 JOB_ANSWERS: Responses = {
-    **_refusals(_JOB_STATUSES, ErrorAnswer | FailedAnswer, frozenset(ErrorCode) - _NOT_SUBMITTING),
+    **_refusals(JOB_STATUSES, ErrorAnswer | FailedAnswer, frozenset(ErrorCode) - _NOT_SUBMITTING),
     200: {
         "model": SucceededAnswer,
-        "description": "The result",
-        "content": _example("succeeded"),
-        "headers": {**_REPLAYED, **_PREFERENCE_APPLIED, **_LIMITS},
+        "description": "The result; with `stream`, its events",
+        "content": {**_example("succeeded"), "text/event-stream": {"schema": EVENT}},
+        "headers": {**REPLAYED, **_PREFERENCE_APPLIED, **_LIMITS},
     },
     202: {
         "model": AcceptedAnswer,
@@ -127,9 +134,17 @@ RESULT_ANSWERS: Responses = {
         "model": SucceededAnswer | FailedAnswer,
         "description": "How the job ended",
         "content": _example("succeeded"),
-        "headers": {**_REPLAYED, **_PREFERENCE_APPLIED},
+        "headers": {**REPLAYED, **_PREFERENCE_APPLIED},
     },
     202: JOB_ANSWERS[202],
+    **_NO_STOCK_422,
+}
+EVENTS_ANSWERS: Responses = {
+    **_refusals((400, 404, 410, 503)),
+    200: {
+        "content": {"text/event-stream": {"schema": EVENT}},
+        "description": "Events `delta`, `retrying`, and at last `result` or `error`",
+    },
     **_NO_STOCK_422,
 }
 CANCEL_ANSWERS: Responses = {
@@ -192,7 +207,7 @@ _PREFER = _parameter(
 _WAIT = _parameter(
     "wait", "query", {"type": "number", "minimum": 0}, "Seconds to wait for the result; wins over `Prefer`"
 )
-_IDEMPOTENCY_KEY = _parameter(
+IDEMPOTENCY_KEY = _parameter(
     "Idempotency-Key",
     "header",
     {"type": "string", "format": "uuid"},
@@ -215,17 +230,21 @@ def _message_schemas() -> list[Json]:
     for key, own in (("type", {}), ("role", openai_roles)):
         ai, tool, system, human = (own.get(name, name) for name in ("ai", "tool", "system", "human"))
         schemas += [
-            _message_schema(key, [system, human, ai], "content"),
-            _message_schema(key, [tool], "content", "tool_call_id"),
-            _message_schema(key, [ai], "tool_calls"),
+            message_schema(Message, key, [system, "developer", human, ai], "content"),
+            message_schema(Message, key, [tool], "content", "tool_call_id"),
+            message_schema(Message, key, [ai], "tool_calls"),
+            message_schema(Message, key, [ai], "refusal"),
         ]
     return schemas
 
 
-def _message_schema(key: str, kinds: list[str], *needed: str) -> Json:
-    schema = Message.model_json_schema()
+def message_schema(model: type[BaseModel], key: str, kinds: list[str], *needed: str) -> Json:
+    """Of messages whose `key` is one of `kinds`, and which need these members."""
+    schema = model.model_json_schema()
     properties: Json = {
-        name: _without_definitions(field) for name, field in schema["properties"].items() if name != "type"
+        name: without_definitions(field)
+        for name, field in schema["properties"].items()
+        if name not in ("type", "role")
     }
     for name in needed:
         properties[name] = {"anyOf": [kind for kind in properties[name]["anyOf"] if kind != {"type": "null"}]}
@@ -240,18 +259,23 @@ def _message_schema(key: str, kinds: list[str], *needed: str) -> Json:
     }
 
 
-def _without_definitions(node: Any) -> Any:
-    """A document inside a document cannot refer to its own root; the only references left are any JSON."""
+def without_definitions(node: Any, definitions: Json | None = None) -> Any:
+    """A document inside a document cannot refer to its own root: what it refers to stands where it did.
+
+    What `definitions` do not hold is any JSON.
+    """
     if isinstance(node, dict):
         if "$ref" in node:
-            return {}
-        return {name: _without_definitions(value) for name, value in node.items() if name != "$defs"}
-    return [_without_definitions(value) for value in node] if isinstance(node, list) else node
+            name = node["$ref"].rpartition("/")[2]
+            return without_definitions((definitions or {}).get(name, {}), definitions)
+        kept = {name: value for name, value in node.items() if name != "$defs"}
+        return {name: without_definitions(value, definitions) for name, value in kept.items()}
+    return [without_definitions(value, definitions) for value in node] if isinstance(node, list) else node
 
 
 def _body_schema() -> Json:
     """pydantic's schema of the body, and what its validators ask for beyond it."""
-    schema: Json = _without_definitions(InvokeBody.model_json_schema())
+    schema: Json = without_definitions(InvokeBody.model_json_schema())
     messages = {"type": "array", "minItems": 1, "maxItems": 2048, "items": {"anyOf": _message_schemas()}}
     schema["properties"] |= {
         "user_prompt": _optional(_text(_VISIBLE)),
@@ -277,6 +301,16 @@ _BODY: Json = {
         },
     }
 }
-INVOKE_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _WAIT, _IDEMPOTENCY_KEY]}
-SUBMIT_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _IDEMPOTENCY_KEY]}
+INVOKE_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _WAIT, IDEMPOTENCY_KEY]}
+SUBMIT_REQUEST: Json = {**_BODY, "parameters": [_PREFER, IDEMPOTENCY_KEY]}
+EVENTS_REQUEST: Json = {
+    "parameters": [
+        _parameter(
+            "Last-Event-ID",
+            "header",
+            {"type": "string", "pattern": "^[0-9]{1,15}$"},
+            "The id of the last event that was read; the next one is the first of the answer",
+        )
+    ]
+}
 RESULT_REQUEST: Json = {"parameters": [_PREFER, _WAIT]}

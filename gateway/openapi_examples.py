@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.chat.answers import completion_body
+from gateway.chat.errors import openai_error_body
 from gateway.error_meanings import MEANING_OF_CODE
 from gateway.error_responses import STATUS_OF_CODE, error_body
 from gateway.schemas import accepted_body
@@ -15,6 +17,8 @@ from shared.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 
+OPENAI = "openai_"
+"""Before the name of an example in OpenAI's form."""
 _ID = "5f0c5f3e-7d4c-4b39-9d0e-0f6a4a3a1c55"
 _AT = datetime(2026, 11, 23, 19, 5, 13, 243000, UTC)
 _TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -37,11 +41,11 @@ _ENDINGS = frozenset(code for code in ErrorCode if code.startswith(("UPSTREAM_",
 """How a job can end; the rest refuses a request."""
 
 
-def error_examples(status: int, codes: Iterable[ErrorCode]) -> Json:
+def error_examples(status: int, codes: Iterable[ErrorCode], form: str = "") -> Json:
     """The errors of a status, by code; of all codes if none of `codes` has it. `put_examples` fills them."""
     all_of_it = [code for code, its in STATUS_OF_CODE.items() if its == status]
     of_it = [code for code in all_of_it if code in frozenset(codes)] or all_of_it
-    return {code.value: {"summary": MEANING_OF_CODE[code], "value": ""} for code in of_it}
+    return {form + code.value: {"summary": MEANING_OF_CODE[code], "value": ""} for code in of_it}
 
 
 def put_examples(document: Json) -> Json:
@@ -67,17 +71,23 @@ def _failed(code: ErrorCode) -> Failed:
     return Failed(**_RAN, status=early.get(code, "failed"), error=job_error(code, MEANING_OF_CODE[code]))
 
 
+_SUCCEEDED = Succeeded(
+    **_RAN,
+    message={"role": "assistant", "content": "The capital of France is Paris."},
+    finish_reason="stop",
+    usage=Usage(prompt_tokens=37, completion_tokens=8, total_tokens=45),
+)
+_MODEL = {"id": "gpt-4o-mini", "object": "model", "created": 1764011113, "owned_by": "llm-microservice"}
 _VALUES: dict[str, Json] = {
     **{code.value: _error(code) for code in ErrorCode},
-    "succeeded": success_body(
-        Succeeded(
-            **_RAN,
-            message={"role": "assistant", "content": "The capital of France is Paris."},
-            finish_reason="stop",
-            usage=Usage(prompt_tokens=37, completion_tokens=8, total_tokens=45),
-        ),
-        request_latency_ms=815.1,
-    ),
+    **{
+        OPENAI + code.value: openai_error_body(job_error(code, MEANING_OF_CODE[code]), _TRACE_ID)
+        for code in ErrorCode
+    },
+    "succeeded": success_body(_SUCCEEDED, request_latency_ms=815.1),
+    "completion": completion_body(_SUCCEEDED),
+    "model": _MODEL,
+    "models": {"object": "list", "data": [_MODEL]},
     "accepted": accepted_body(JobId(DEFAULT_OWNER, _ID), "queued", _AT),
     "cancelled": _error(ErrorCode.JOB_CANCELLED),
 }

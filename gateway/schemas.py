@@ -15,6 +15,7 @@ def accepted_body(job_id: JobId, status: str, expires_at: datetime) -> dict[str,
         "request_id": job_id.request_id,
         "status": status,
         "status_url": url,
+        "events_url": f"{url}/events",
         "cancel_url": f"{url}/cancel",
         "expires_at": rfc3339(expires_at),
     }

@@ -1,13 +1,13 @@
 """The straight line of a request: reserve, enqueue, wait."""
 
-import asyncio
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from gateway.caller import Caller, end_wait
+from gateway.caller import Caller
 from gateway.ports import JobQueue, QueueUnavailable
+from gateway.waits import Waits
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
@@ -59,19 +59,12 @@ class JobService:
     """What HTTP can do with jobs."""
 
     def __init__(
-        self, store: JobClaims, queue: JobQueue, *, max_waiters: int, limits: JobLimits | None = None
+        self, store: JobClaims, queue: JobQueue, waits: Waits, *, limits: JobLimits | None = None
     ) -> None:
         self._store = store
         self._queue = queue
         self._limits = limits
-        self._max_waiters = max_waiters
-        self._waits: set[asyncio.Timeout] = set()
-        self._is_draining = False
-
-    @property
-    def waiting(self) -> int:
-        """Waits held now."""
-        return len(self._waits)
+        self.waits = waits
 
     async def submit(
         self, job: Job, wait_seconds: float, caller: Caller | None = None, *, is_strict: bool = False
@@ -136,12 +129,6 @@ class JobService:
         if known is None:
             await self._check_unknown()
         return known
-
-    def drain(self) -> None:
-        """End every wait now: the jobs go on, and another replica answers for them."""
-        self._is_draining = True
-        for wait in list(self._waits):
-            end_wait(wait)
 
     async def _wait_for_unknown(
         self, watch: ResultWatch, wait_seconds: float, caller: Caller | None
@@ -224,22 +211,7 @@ class JobService:
     async def _wait(
         self, watch: ResultWatch, wait_seconds: float, caller: Caller | None
     ) -> Succeeded | Failed | None:
-        if wait_seconds <= 0 or self._is_draining or len(self._waits) >= self._max_waiters:
-            return None
-        caller = caller or Caller()
-        if caller.has_left:
-            return None
-        try:
-            async with asyncio.timeout(wait_seconds) as wait:
-                self._waits.add(wait)
-                caller.wait = wait
-                try:
-                    return await watch.result()
-                finally:
-                    self._waits.discard(wait)
-                    caller.wait = None
-        except TimeoutError:
-            return None
+        return await self.waits.hold(watch.result, wait_seconds, caller)
 
 
 _JOIN_PATIENCE_SECONDS = 2.0

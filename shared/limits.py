@@ -27,6 +27,8 @@ _HOLD_MARGIN = timedelta(seconds=10)
 _BYTES_A_TOKEN = 2
 """English has four; what is reserved shall rather be too much, and is corrected in the end."""
 _TOKENS_A_MESSAGE = 8
+_UNBOUNDED_ANSWER_TOKENS = 4096
+"""Reserved for an answer that nobody bounded, which only OpenAI's own API allows."""
 
 Price = Callable[[str, int, int], float | None]
 """Dollars of a model's prompt and completion tokens, None if unknown."""
@@ -100,9 +102,15 @@ class JobLimits:
     def _demand(self, job: Job, limits: Limits) -> Demand:
         if not (limits.tokens_per_minute or limits.dollars_per_day):
             return Demand()
-        prompt_tokens, completion_tokens = estimated_prompt_tokens(job), job.parameters.max_tokens or 0
+        prompt_tokens, completion_tokens = estimated_prompt_tokens(job), _most_completion_tokens(job)
         dollars = self._price(job.model, prompt_tokens, completion_tokens) if limits.dollars_per_day else None
         return Demand(prompt_tokens + completion_tokens, round((dollars or 0.0) * NANO))
+
+
+def _most_completion_tokens(job: Job) -> int:
+    asked = job.parameters
+    most = asked.max_completion_tokens or asked.max_tokens or _UNBOUNDED_ANSWER_TOKENS
+    return most * (asked.n or 1)
 
 
 def estimated_prompt_tokens(job: Job) -> int:

@@ -1,5 +1,6 @@
 """What both services ask of the world outside: one screen."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -188,6 +189,50 @@ class ResultStore(JobClaims, JobRuns, Protocol):
     async def totals(self) -> Mapping[str, int]:
         """Sums over every result that was stored, each counted in the step that stored it; see `tally`."""
         ...
+
+
+RETRY_MARK = b'{"retrying":'
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer that is being written, in the provider's own JSON, or the word of a new attempt."""
+
+    position: int
+    """From 1 on, over all attempts."""
+    json: bytes
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is the word of a new attempt."""
+        return self.json.startswith(RETRY_MARK)
+
+
+class StreamWriter(Protocol):
+    """The worker's half of the answers that are being written."""
+
+    async def append(self, run: Run, first: int, pieces: Sequence[bytes]) -> bool:
+        """Add pieces and wake who follows; False: the lease is another run's.
+
+        `first`: the number of the first of them within the run; what is there already is not added again.
+        """
+        ...
+
+
+class StreamReader(Protocol):
+    """The gateway's half."""
+
+    async def read(self, job_id: JobId, after: int) -> Sequence[Piece]:
+        """The next pieces after that position, some at a time; none: that is all for now."""
+        ...
+
+    def follow(self, job_id: JobId) -> AbstractContextManager[asyncio.Event]:
+        """Set whenever pieces were added; a job that is also watched wakes its followers at once."""
+        ...
+
+
+class AnswerStreams(StreamWriter, StreamReader, Protocol):
+    """Answers while they are being written, and for ten minutes after."""
 
 
 class EventSink(Protocol):

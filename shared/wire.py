@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 
 from shared.domain.answer_body import result_from_topic_body, topic_body
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
-from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, InvokeBody, Parameters
+from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, ChatParameters, InvokeBody
 from shared.domain.job import DEFAULT_OWNER, OWNER_RULE, Job, JobId, ModelDefaults, is_owner, job_from_body
 from shared.domain.result import Failed, Succeeded
 from shared.domain.timestamps import rfc3339
@@ -34,11 +34,13 @@ OWNER_HEADER = "llm_owner"
 Headers = Sequence[tuple[str, bytes]]
 
 
-class RequestRecord(InvokeBody):
-    """The value of a record: an `/invoke` body that says which schema it has."""
+class RequestRecord(InvokeBody, ChatParameters):
+    """The value of a record: an `/invoke` body that says which schema it has, and may ask for more."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
     sealed_openai_api_key: Annotated[str, Field(max_length=_MOST_SEALED_CHARACTERS)] | None = None
+    verbatim: bool = False
+    """What is left out is left to the provider."""
 
 
 def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
@@ -52,7 +54,7 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         "model": job.model,
         **{
             name: value
-            for name in Parameters.model_fields
+            for name in ChatParameters.model_fields
             if (value := getattr(job.parameters, name)) is not None
         },
         "deadline_seconds": round((job.deadline - job.created_at).total_seconds(), 3),
@@ -60,6 +62,10 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
     }
     if job.metadata is not None:
         value["metadata"] = job.metadata
+    if job.is_streamed:
+        value["stream"] = True
+    if job.is_verbatim:
+        value["verbatim"] = True
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", job.id.request_id.encode()),
@@ -108,6 +114,7 @@ def job_from_record(
         traceparent=texts.get("traceparent"),
         sealed_key=record.sealed_openai_api_key,
         fingerprint=_told_fingerprint(record, texts),
+        is_verbatim=record.verbatim,
     )
 
 
@@ -124,7 +131,10 @@ def result_to_record(run: Run, result: Succeeded | Failed, source: str) -> tuple
         ("llm_run", run.token.encode()),
         ("content-type", b"application/json"),
     ]
-    return run.id.request_id.encode(), to_json({"schema": SCHEMA, **topic_body(result)}), headers
+    value = {"schema": SCHEMA, **topic_body(result)}
+    if isinstance(result, Succeeded) and result.provider_answer is not None:
+        value["provider_answer"] = result.provider_answer
+    return run.id.request_id.encode(), to_json(value), headers
 
 
 def result_from_record(

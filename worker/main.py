@@ -20,12 +20,13 @@ from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.key_file import KeyFile
 from shared.limits import JobLimits
-from shared.ports import EventSink, JobRuns
+from shared.ports import EventSink, JobRuns, StreamWriter
 from shared.prices import Prices
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
@@ -71,6 +72,7 @@ async def connect_processor(
     events: EventSink,
     llm: LLMClient,
     *,
+    streams: StreamWriter,
     limits: JobLimits | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
@@ -83,7 +85,14 @@ async def connect_processor(
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
         yield JobProcessor(
-            store, log, retrying, events, leases, max_runs=settings.worker_max_runs, limits=limits
+            store,
+            log,
+            retrying,
+            events,
+            leases,
+            streams=streams,
+            max_runs=settings.worker_max_runs,
+            limits=limits,
         )
 
 
@@ -124,7 +133,9 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
         limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
         processor = await stack.enter_async_context(
-            connect_processor(settings, store, log, events, llm, limits=limits)
+            connect_processor(
+                settings, store, log, events, llm, streams=RedisAnswerStreams(redis), limits=limits
+            )
         )
         condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))

@@ -7,7 +7,7 @@ LLMError
 └── Rejected         asking again would fail again
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +39,8 @@ class Completion:
     confidence: float | None
     usage: Usage | None
     latency_ms: float
+    answer: dict[str, Any] | None = None
+    """All that the provider sent, but for `message`."""
     cached_tokens: int = 0
     """Of the prompt: the provider had them cached, and charges less."""
     cost_usd: float | None = None
@@ -151,17 +153,36 @@ class CallHistory:
         return self.unknown_outcomes > 0 and self.calls > 1
 
 
+Tell = Callable[[dict[str, Any]], None]
+"""Hears every chunk of an answer that is streamed, as soon as it comes; it never waits."""
+
+
+class Partial(Protocol):
+    """An answer while it is written."""
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """The provider's next chunk."""
+        ...
+
+    def retrying(self, attempt: int, *, is_first_here: bool) -> None:
+        """A new attempt begins, and the answer with it."""
+        ...
+
+
 class PatientLLMClient(Protocol):
     """One question to a model, asked again while that can help."""
 
-    async def complete(self, job: Job, history: CallHistory) -> Completion:
-        """The answer, or the last `LLMError`; every call is noted in `history`."""
+    async def complete(self, job: Job, history: CallHistory, partial: Partial | None = None) -> Completion:
+        """The answer, or the last `LLMError`; every call is noted in `history`.
+
+        With `partial`, the provider is asked for a stream.
+        """
         ...
 
 
 class LLMClient(Protocol):
     """One question to a model, asked once."""
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
         """The answer, or an `LLMError`. `attempt` counts the provider calls of the job, from 1."""
         ...

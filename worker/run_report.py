@@ -40,6 +40,7 @@ class RunReport:
             finish_reason=completion.finish_reason,
             confidence=completion.confidence,
             usage=completion.usage,
+            provider_answer=completion.answer,
         )
 
     def failed(self, error: JobError, fault: LLMError | None = None) -> Failed:

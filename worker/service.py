@@ -22,10 +22,12 @@ from shared.ports import (
     ResultLogUnavailable,
     Run,
     StoreUnavailable,
+    StreamWriter,
 )
+from worker.answer_stream import answer_stream
 from worker.leases import Hold, Leases
 from worker.metrics import POSSIBLE_DUPLICATE_CALLS
-from worker.ports import CallHistory, LLMError, PatientLLMClient, ResultLog
+from worker.ports import CallHistory, Completion, LLMError, PatientLLMClient, ResultLog
 from worker.run_meter import RunMeter
 from worker.run_report import (
     CONFLICT,
@@ -75,6 +77,7 @@ class JobProcessor:
         events: EventSink,
         leases: Leases,
         *,
+        streams: StreamWriter,
         max_runs: int,
         store_away_seconds: float = _STORE_AWAY_SECONDS,
         limits: JobLimits | None = None,
@@ -84,6 +87,7 @@ class JobProcessor:
         self._llm = llm
         self._events = events
         self._leases = leases
+        self._streams = streams
         self._max_runs = max_runs
         self._store_away_seconds = store_away_seconds
         self._limits = limits
@@ -176,7 +180,7 @@ class JobProcessor:
         history = CallHistory(report.first_attempt)
         try:
             async with hold.until_cancelled(remaining_seconds):
-                return report.succeeded(await self._llm.complete(job, history))
+                return report.succeeded(await self._ask(job, begun.run, history))
         except TimeoutError:
             end = report.cancelled if hold.is_cancelled else report.expired
             return end("while it was running", history)
@@ -185,6 +189,12 @@ class JobProcessor:
         except Exception:
             logger.bind(**job.id._asdict()).exception("job_crashed")
             return report.failed(CRASHED)
+
+    async def _ask(self, job: Job, run: Run, history: CallHistory) -> Completion:
+        if not job.is_streamed:
+            return await self._llm.complete(job, history)
+        async with answer_stream(self._streams, run) as partial:
+            return await self._llm.complete(job, history, partial)
 
     def _ended_before_call(self, job: Job, begun: Begun, report: RunReport) -> Failed | None:
         if begun.is_cancelled:

@@ -27,11 +27,11 @@ async def result(request: Request, request_id: str) -> Response:
     limits = WaitLimits(0, state.wait_limits.max_seconds)
     preferences = read_preferences(prefer, request.query_params.get("wait"), limits)
     request.state.caller = caller = Caller()
-    job_id = _job_id(request, request_id)
+    job_id = job_id_of(request, request_id)
     outcome = (
         await state.service.get(job_id, preferences.wait_seconds, caller) if job_id is not None else None
     )
-    response = _told(request, outcome)
+    response = told(request, outcome)
     if preferences.applied:
         response.headers["Preference-Applied"] = preferences.applied
     return response
@@ -40,10 +40,10 @@ async def result(request: Request, request_id: str) -> Response:
 @router.post("/result/{request_id}/cancel", responses=CANCEL_ANSWERS)
 async def cancel(request: Request, request_id: str) -> Response:
     """Cut a job off: 202 requested, 200 it is cancelled already, 409 it has ended otherwise."""
-    job_id = _job_id(request, request_id)
+    job_id = job_id_of(request, request_id)
     outcome = await app_state(request).service.cancel(job_id) if job_id is not None else None
     if not isinstance(outcome, Answered):
-        return _told(request, outcome)
+        return told(request, outcome)
     if outcome.result.status != "cancelled":
         return _error(request, _ALREADY_FINISHED)
     return _found(request, outcome)
@@ -52,13 +52,14 @@ async def cancel(request: Request, request_id: str) -> Response:
 @router.delete("/result/{request_id}", status_code=204, responses=DELETE_ANSWERS)
 async def delete(request: Request, request_id: str) -> Response:
     """Erase the result of a finished job; its id stays taken for a whole retention more."""
-    job_id = _job_id(request, request_id)
+    job_id = job_id_of(request, request_id)
     request.state.request_id = job_id.request_id if job_id is not None else None
     outcome = await app_state(request).service.delete(job_id) if job_id is not None else None
     return _error(request, _UNKNOWN) if outcome is None else Response(status_code=204)
 
 
-def _told(request: Request, outcome: Answered | Accepted | Deleted | None) -> Response:
+def told(request: Request, outcome: Answered | Accepted | Deleted | None) -> Response:
+    """What is known of a job."""
     match outcome:
         case Answered():
             return _found(request, outcome)
@@ -84,7 +85,8 @@ def _error(request: Request, error: JobError) -> Response:
     return error_response(error, None, request.state.trace_id)
 
 
-def _job_id(request: Request, text: str) -> JobId | None:
+def job_id_of(request: Request, text: str) -> JobId | None:
+    """Of the caller's own jobs; what is no id is unknown."""
     try:
         return JobId(owner_of(request), str(UUID(text)))
     except ValueError:

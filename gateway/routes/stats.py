@@ -21,7 +21,7 @@ async def stats(request: Request) -> Response:
     """Counts of this process since its start, and sums over all stored results of the whole service."""
     state = app_state(request)
     totals = await state.adapters.store.totals()
-    own = state.stats.body(waiting=state.service.waiting)
+    own = state.stats.body(waiting=len(state.service.waits))
     load = state.adapters.gauge.load if state.adapters.gauge is not None else None
     return json_response({**own, "queue": _queue(load), "totals": _totals(totals)})
 

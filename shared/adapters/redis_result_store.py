@@ -19,6 +19,7 @@ from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.redis_connections import connect_redis
 from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
+from shared.adapters.stream_followers import StreamFollowers
 from shared.background import end
 from shared.domain.job import JobId
 from shared.domain.result import (
@@ -87,6 +88,7 @@ class RedisResultStore:
         self._channel = f"llm:results:{self._replica}"
         self._own_claims = f"{self._replica}:" if queue_dies_with_process else ""
         self._watches = ResultWatches()
+        self.followers = StreamFollowers()
         self._is_listening = True
         self._reserve = RedisScript("reserve")
         self._release = RedisScript("release")
@@ -181,7 +183,7 @@ class RedisResultStore:
             passing_since_ms(result),
             result.attempts,
             _ms(kept_seconds),
-            f"{run.id.owner}\n{run.id.request_id}\n",
+            notice(run.id),
             "1" if is_copy else "0",
             _ms(kept_seconds + self._retention.total_seconds()),
             *itertools.chain.from_iterable(tally(result).items()),
@@ -249,15 +251,19 @@ class RedisResultStore:
         armed = self._watches.armed()
         with store_faults():
             results = await asyncio.gather(
-                *(self.batches.call("HGET", _key(job_id), "res") for job_id, _ in armed)
+                *(self.batches.call("HGET", job_key(job_id), "res") for job_id, _ in armed)
             )
         for (job_id, watch), result in zip(armed, results, strict=True):
             if result is not None:
                 _resolve(watch, job_id, result)
 
-    def _deliver(self, notice: bytes) -> None:
-        owner, request_id, result = notice.split(b"\n", 2)
-        self._watches.resolve(JobId(owner.decode(), request_id.decode()), load_result(result))
+    def _deliver(self, told: bytes) -> None:
+        owner, request_id, result = told.split(b"\n", 2)
+        job_id = JobId(owner.decode(), request_id.decode())
+        if result:
+            self._watches.resolve(job_id, load_result(result))
+        else:
+            self.followers.wake(job_id)
 
     def _channel_if_watched(self, job_id: JobId) -> str:
         return self._channel if job_id in self._watches else ""
@@ -266,7 +272,7 @@ class RedisResultStore:
         return _ms((expires_at + self._retention).timestamp())
 
     async def _call(self, script: RedisScript, job_id: JobId, arguments: list[Any], *more_keys: str) -> Any:
-        return await script.run(self.batches, [_key(job_id), *more_keys], arguments)
+        return await script.run(self.batches, [job_key(job_id), *more_keys], arguments)
 
 
 def _resolve(watch: Watch, job_id: JobId, stored: bytes) -> None:
@@ -289,8 +295,14 @@ def _known(reply: list[Any]) -> Pending | Finished | Deleted | None:
             return None
 
 
-def _key(job_id: JobId) -> str:
+def job_key(job_id: JobId) -> str:
+    """Where everything about a job is."""
     return f"llm:job:{job_id.owner}:{job_id.request_id}"
+
+
+def notice(job_id: JobId) -> str:
+    """What the channel of who waits is told; the result follows it, if it is there."""
+    return f"{job_id.owner}\n{job_id.request_id}\n"
 
 
 def _gone_key(job_id: JobId) -> str:

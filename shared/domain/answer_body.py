@@ -77,6 +77,7 @@ def result_from_topic_body(body: dict[str, Any]) -> Succeeded | Failed:
         finish_reason=data["finish_reason"],
         confidence=data["confidence"],
         usage=Usage(**body["usage"]) if body["usage"] is not None else None,
+        provider_answer=body.get("provider_answer"),
     )
 
 

@@ -18,10 +18,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-OPENAI_ROLES = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool"}
+MessageType = Literal["system", "developer", "human", "ai", "tool"]
+OPENAI_ROLES: dict[str, MessageType] = {
+    "user": "human",
+    "assistant": "ai",
+    "system": "system",
+    "developer": "developer",
+    "tool": "tool",
+}
 API_KEY = re.compile(r"sk-[\x21-\x7e]{1,509}")
+_SYSTEM = ("system", "developer")
 _MOST_METADATA = 16
-_MOST_MESSAGES = 2048  # OpenAI's own limit
+MOST_MESSAGES = 2048  # OpenAI's own limit
 _MOST_TOKENS = 10_000_000
 MOST_DEADLINE_SECONDS = 3600
 
@@ -52,31 +60,43 @@ def _type_from_role(message: Any) -> Any:
     return message
 
 
-class _Strict(BaseModel):
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+        Annotated[str, StringConstraints(max_length=512)],
+    ],
+    Field(max_length=_MOST_METADATA),
+]
+
+
+class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Message(_Strict):
-    """One message of a conversation, in the seed's words: system, human, ai, tool."""
+class Message(Strict):
+    """One message of a conversation, in the seed's words: system, human, ai, tool; and OpenAI's developer."""
 
-    type: Literal["system", "human", "ai", "tool"]
+    type: MessageType
     content: str | list[dict[str, JsonValue]] | None = None
     name: str | None = None
     tool_calls: list[dict[str, JsonValue]] | None = None
     tool_call_id: str | None = None
+    refusal: str | None = None
+    """An earlier answer's, as the provider gave it."""
+    reasoning_content: str | None = None
 
     @model_validator(mode="after")
     def _has_content(self) -> "Message":
-        if self.content is None and not (self.type == "ai" and self.tool_calls):
+        if self.content is None and not (self.type == "ai" and (self.tool_calls or self.refusal is not None)):
             raise PydanticCustomError(
-                "missing", "content is required (only an ai message with tool_calls may lack it)"
+                "missing", "content is required (only an ai message with tool_calls or a refusal may lack it)"
             )
         if self.type == "tool" and self.tool_call_id is None:
             raise PydanticCustomError("missing", "a tool message needs tool_call_id")
         return self
 
 
-class Parameters(_Strict):
+class Parameters(Strict):
     """What is passed on to the provider beside model and messages; nothing else is."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -93,6 +113,23 @@ class Parameters(_Strict):
     reasoning_effort: str | None = None
 
 
+class ChatParameters(Parameters):
+    """What `/v1/chat/completions` passes on besides."""
+
+    n: Annotated[int, Field(ge=1, le=128), BeforeValidator(_whole)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=_MOST_TOKENS), BeforeValidator(_whole)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20), BeforeValidator(_whole)] | None = None
+    parallel_tool_calls: bool | None = None
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    prediction: dict[str, JsonValue] | None = None
+    verbosity: str | None = None
+    service_tier: str | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    user: str | None = None
+    store: bool | None = None
+
+
 class InvokeBody(Parameters):
     """A request as a user writes it, before defaults."""
 
@@ -102,7 +139,7 @@ class InvokeBody(Parameters):
     messages: (
         Annotated[
             list[Annotated[Message, BeforeValidator(_type_from_role)]],
-            Field(min_length=1, max_length=_MOST_MESSAGES),
+            Field(min_length=1, max_length=MOST_MESSAGES),
         ]
         | None
     ) = None
@@ -110,16 +147,8 @@ class InvokeBody(Parameters):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     deadline_seconds: Annotated[float, Field(ge=1, le=MOST_DEADLINE_SECONDS)] = 600
     on_unknown: Literal["retry", "fail"] = "retry"
-    metadata: (
-        Annotated[
-            dict[
-                Annotated[str, StringConstraints(min_length=1, max_length=64)],
-                Annotated[str, StringConstraints(max_length=512)],
-            ],
-            Field(max_length=_MOST_METADATA),
-        ]
-        | None
-    ) = None
+    stream: bool = False
+    metadata: Metadata | None = None
 
     @model_validator(mode="after")
     def _holds_a_prompt(self) -> "InvokeBody":
@@ -127,7 +156,7 @@ class InvokeBody(Parameters):
             raise PydanticCustomError(
                 "missing_prompt", "user_prompt is required unless messages is given", {"field": "user_prompt"}
             )
-        if self.system_prompt is not None and any(m.type == "system" for m in self.messages or ()):
+        if self.system_prompt is not None and any(m.type in _SYSTEM for m in self.messages or ()):
             raise PydanticCustomError(
                 "two_system_prompts",
                 "system_prompt and a system message in messages exclude each other; give one of them",

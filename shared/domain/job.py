@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
-from shared.domain.invoke_body import InvokeBody, Message, Parameters
+from shared.domain.invoke_body import ChatParameters, InvokeBody, Message
 from shared.domain.validation import short_echo
 
 ANY_MODEL = "*"
@@ -50,9 +50,13 @@ class Job:
     id: JobId
     messages: tuple[Message, ...] = field(repr=False)
     model: str
-    parameters: Parameters
+    parameters: ChatParameters
     created_at: datetime
     deadline: datetime
+    is_streamed: bool = False
+    """The provider is asked for a stream, and the answer can be read while it is written."""
+    is_verbatim: bool = False
+    """What it leaves out is left to the provider: OpenAI's own API was asked, not `/invoke`."""
     on_unknown: Literal["retry", "fail"] = "retry"
     metadata: dict[str, str] | None = None
     api_key: SecretStr | None = None
@@ -78,18 +82,21 @@ def job_from_body(
     traceparent: str | None = None,
     sealed_key: str | None = None,
     fingerprint: str = "",
+    is_verbatim: bool = False,
 ) -> Job:
     """Apply the defaults; `InvalidRequest` for a model that is not served."""
     model = body.model or defaults.model
-    _check_supported(model, defaults, body)
+    check_supported(model, defaults, str(body.request_id) if body.request_id else None)
     created_at = created_at or datetime.now(UTC)
     return Job(
         id=JobId(owner, str(body.request_id or uuid4())),
         messages=body.conversation(),
         model=model,
-        parameters=_parameters(body, defaults),
+        parameters=_parameters(body, defaults, is_verbatim=is_verbatim),
         created_at=created_at,
         deadline=deadline or created_at + timedelta(seconds=body.deadline_seconds),
+        is_streamed=body.stream,
+        is_verbatim=is_verbatim,
         on_unknown=body.on_unknown,
         metadata=body.metadata,
         api_key=body.openai_api_key,
@@ -99,7 +106,8 @@ def job_from_body(
     )
 
 
-def _check_supported(model: str, defaults: ModelDefaults, body: InvokeBody) -> None:
+def check_supported(model: str, defaults: ModelDefaults, request_id: str | None) -> None:
+    """`InvalidRequest` for a model that is not served."""
     supported = defaults.supported_models
     if ANY_MODEL in supported or model in supported or model == defaults.model:
         return
@@ -110,17 +118,17 @@ def _check_supported(model: str, defaults: ModelDefaults, body: InvokeBody) -> N
             field="model",
             details={"value": short_echo(model), "allowed": list(supported)},
         ),
-        str(body.request_id) if body.request_id else None,
+        request_id,
     )
 
 
-def _parameters(body: InvokeBody, defaults: ModelDefaults) -> Parameters:
-    given = {name: getattr(body, name) for name in Parameters.model_fields}
-    if given["temperature"] is None:
+def _parameters(body: InvokeBody, defaults: ModelDefaults, *, is_verbatim: bool) -> ChatParameters:
+    given = {name: getattr(body, name, None) for name in ChatParameters.model_fields}
+    if given["temperature"] is None and not is_verbatim:
         given["temperature"] = defaults.temperature
-    if given["max_tokens"] is None:
+    if given["max_tokens"] is None and not is_verbatim:
         given["max_tokens"] = defaults.max_tokens
-    return Parameters.model_construct(**given)
+    return ChatParameters.model_construct(**given)
 
 
 def _fingerprint(job: Job) -> str:

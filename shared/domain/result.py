@@ -48,6 +48,8 @@ class Succeeded(_Ended):
     confidence: float | None = None
     """Geometric mean of the token probabilities; None when the provider gave no logprobs."""
     usage: Usage | None = None
+    provider_answer: dict[str, Any] | None = None
+    """All that the provider sent, but for the message of its first choice, which is `message`."""
 
 
 class Failed(_Ended):

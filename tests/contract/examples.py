@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import uuid4
 
 from shared.domain.errors import ErrorCode, job_error
-from shared.domain.invoke_body import Message, Parameters
+from shared.domain.invoke_body import ChatParameters, Message
 from shared.domain.job import DEFAULT_OWNER, Job, JobId, ModelDefaults
 from shared.domain.result import Failed, Succeeded, Usage
 from shared.ports import Run
@@ -24,7 +24,7 @@ MINIMAL_JOB = Job(
     id=JobId(DEFAULT_OWNER, REQUEST_ID),
     messages=(Message(type="human", content="Grüße, 世界"),),
     model="gpt-4o-mini",
-    parameters=Parameters(temperature=0.7, max_tokens=1000),
+    parameters=ChatParameters(temperature=0.7, max_tokens=1000),
     created_at=CREATED_AT,
     deadline=CREATED_AT + timedelta(seconds=600),
 )
@@ -38,7 +38,7 @@ FULL_JOB = Job(
         Message(type="human", content="And now?"),
     ),
     model="gpt-4o",
-    parameters=Parameters(
+    parameters=ChatParameters(
         temperature=0.1,
         max_tokens=17,
         top_p=0.3,
@@ -57,6 +57,34 @@ FULL_JOB = Job(
     on_unknown="fail",
     metadata={"team": "blau", "empty": ""},
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+
+CHAT_JOB = Job(
+    id=JobId(DEFAULT_OWNER, REQUEST_ID),
+    messages=(
+        Message(type="developer", content="Be brief."),
+        Message(type="human", content="Well?"),
+        Message(type="ai", content="Hm.", refusal="No.", reasoning_content="They ask."),
+    ),
+    model="gpt-4o",
+    parameters=ChatParameters(
+        n=2,
+        max_completion_tokens=5,
+        top_logprobs=3,
+        parallel_tool_calls=False,
+        logit_bias={"50256": -100},
+        prediction={"type": "content", "content": "x"},
+        verbosity="low",
+        service_tier="flex",
+        prompt_cache_key="cache",
+        safety_identifier="hash",
+        user="somebody",
+        store=False,
+    ),
+    created_at=CREATED_AT,
+    deadline=CREATED_AT + timedelta(seconds=600),
+    is_streamed=True,
+    is_verbatim=True,
 )
 
 

@@ -17,19 +17,19 @@ from pydantic import SecretStr
 from shared.adapters.file_event_sink import encode_event
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
-from shared.domain.invoke_body import Parameters
+from shared.domain.invoke_body import ChatParameters
 from shared.domain.job import DEFAULT_OWNER, Job, JobId
 from shared.domain.result import Failed, Succeeded, Usage, dump_result, load_result
 from shared.ports import Run
 from shared.wire import job_from_record, job_to_record, result_from_record, result_to_record
-from tests.contract.examples import CREATED_AT, DEFAULTS, FULL_JOB, MINIMAL_JOB, REQUEST_ID
+from tests.contract.examples import CHAT_JOB, CREATED_AT, DEFAULTS, FULL_JOB, MINIMAL_JOB, REQUEST_ID
 from tests.contract.golden_files import FOLDER, GoldenFiles
 
 SENT_AT = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
 SENT_AT_MS = round(SENT_AT.timestamp() * 1000)
 CANARY = "sk-canary-0123456789"
 
-JOBS = {"request_minimal": MINIMAL_JOB, "request_full": FULL_JOB}
+JOBS = {"request_minimal": MINIMAL_JOB, "request_full": FULL_JOB, "request_chat": CHAT_JOB}
 
 SUCCEEDED = Succeeded(
     request_id=REQUEST_ID,
@@ -46,6 +46,7 @@ SUCCEEDED = Succeeded(
     finish_reason="tool_calls",
     confidence=0.30000000000000004,
     usage=Usage(prompt_tokens=9, completion_tokens=3, total_tokens=12),
+    provider_answer={"id": "chatcmpl-1", "choices": [{"index": 0, "logprobs": None}], "usage": {"x": 1}},
 )
 FAILED = Failed(
     request_id=REQUEST_ID,
@@ -225,7 +226,7 @@ def test_a_record_without_headers_is_a_job_with_defaults() -> None:
     job = read(QUESTION)
     # Then everything else is a default, and the time is the record's own
     assert job.id == JobId(DEFAULT_OWNER, REQUEST_ID)
-    assert (job.model, job.parameters) == ("gpt-4o-mini", Parameters(temperature=0.7, max_tokens=1000))
+    assert (job.model, job.parameters) == ("gpt-4o-mini", ChatParameters(temperature=0.7, max_tokens=1000))
     assert (job.created_at, job.deadline) == (SENT_AT, SENT_AT + timedelta(seconds=600))
     assert (job.on_unknown, job.metadata, job.api_key, job.traceparent) == ("retry", None, None, None)
 

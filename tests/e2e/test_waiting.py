@@ -53,7 +53,8 @@ def test_a_post_waits_as_it_was_asked(
     assert response.headers.get("preference-applied") == applied
     if status == 202:
         told = response.json()
-        assert set(told) == {"success", "request_id", "status", "status_url", "cancel_url", "expires_at"}
+        urls = {"status_url", "events_url", "cancel_url"}
+        assert set(told) == {"success", "request_id", "status", "expires_at", *urls}
         assert response.headers["location"] == told["status_url"] == f"/result/{body['request_id']}"
         assert int(response.headers["retry-after"]) >= 1
         assert http.get(told["status_url"], params={"wait": "20"}).status_code == 200

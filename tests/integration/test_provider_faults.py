@@ -12,6 +12,7 @@ import pytest
 from loguru import logger
 from pydantic import SecretStr
 
+from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.events import ProviderCalled
@@ -124,7 +125,12 @@ async def processing(client: OpenAIClient) -> AsyncIterator[tuple[JobProcessor, 
     store = MemoryResultStore(timedelta(hours=1))
     async with keep_leases(store, lease_seconds=20) as leases:
         llm = retrying(client, RecordingSink())
-        yield JobProcessor(store, NoResultLog(), llm, RecordingSink(), leases, max_runs=3), store
+        yield (
+            JobProcessor(
+                store, NoResultLog(), llm, RecordingSink(), leases, streams=MemoryAnswerStreams(), max_runs=3
+            ),
+            store,
+        )
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.client_tokens import entry_of, new_token
+from gateway.error_responses import OPENAI_PREFIX
 
 Call = tuple[str, str]
 """Method and path, as the routes name them."""
 
 ABOUT_AN_ID: tuple[Call, ...] = (
     ("GET", "/result/{request_id}"),
+    ("GET", "/result/{request_id}/events"),
     ("POST", "/result/{request_id}/cancel"),
     ("DELETE", "/result/{request_id}"),
 )
@@ -17,6 +19,9 @@ ABOUT_AN_ID: tuple[Call, ...] = (
 UNDER_AN_ID: tuple[Call, ...] = (("POST", "/invoke"), ("POST", "/submit"))
 """These make a job, each client its own."""
 WITHOUT_AN_ID: tuple[Call, ...] = (("GET", "/stats"), ("GET", "/metrics"))
+CHAT: Call = ("POST", "/v1/chat/completions")
+"""Makes a job as well, and waits for its end."""
+IN_OPENAIS_FORM: tuple[Call, ...] = (CHAT, ("GET", "/v1/models"), ("GET", "/v1/models/{model:path}"))
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,16 @@ def settings_for(*clients: Client) -> dict[str, str]:
 def request_of(call: Call, request_id: str, prompt: str = "Whose is it?") -> dict[str, Any]:
     """`call` about an id, or under it, for httpx."""
     method, path = call
-    body = {"json": {"user_prompt": prompt, "request_id": request_id}} if call in UNDER_AN_ID else {}
-    return {"method": method, "url": path.replace("{request_id}", request_id), **body}
+    asked: dict[str, Any] = {}
+    if path.startswith(OPENAI_PREFIX):
+        messages = [{"role": "user", "content": prompt}]
+        asked = {
+            "json": {"model": "gpt-4o-mini", "messages": messages},
+            "headers": {"Idempotency-Key": request_id},
+        }
+    elif call in UNDER_AN_ID:
+        asked = {"json": {"user_prompt": prompt, "request_id": request_id}}
+    return {"method": method, "url": path.replace("{request_id}", request_id), **asked}
 
 
 def lasting(response: Any) -> tuple[int, dict[str, str], Any]:

@@ -12,6 +12,7 @@ from gateway.http_protocol import http_protocol
 from gateway.main import create_app
 from gateway.ports import QueueUnavailable
 from gateway.settings import GatewaySettings
+from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode, job_error
 from shared.domain.job import Job
@@ -61,7 +62,8 @@ def _killer_of_workers(job: Job) -> Failed:
 @asynccontextmanager
 async def _connect(_: GatewaySettings) -> AsyncIterator[Adapters]:
     store = MemoryResultStore(timedelta(hours=1))
-    yield Adapters(store, FaultyQueue(store), mode="distributed", accepts_caller_keys=False)
+    queue = FaultyQueue(store)
+    yield Adapters(store, queue, MemoryAnswerStreams(), mode="distributed", accepts_caller_keys=False)
 
 
 @contextmanager

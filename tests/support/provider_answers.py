@@ -4,12 +4,17 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from tests.support.provider_behaviour import Behaviour
 
 Json = dict[str, Any]
 
+_RECORDED = Path(__file__).parent / "recorded"
 _TOKEN = re.compile(r"\s*\S+|\s+")
 _ERRORS = {
     400: ("invalid_request_error", None),
@@ -101,6 +106,13 @@ def answer(number: int, request: Json, prompt: str, behaviour: Behaviour) -> Ans
         has_tool_calls=behaviour.tool_calls,
         has_logprobs=request.get("logprobs") is True,
     )
+
+
+@cache
+def recorded(name: str) -> Json:
+    """`answer` and `chunks`, as a provider sends them."""
+    whole: Json = orjson.loads((_RECORDED / f"{name}.json").read_bytes())
+    return whole
 
 
 def error_body(status: int, code: str | None = None) -> Json:

@@ -3,7 +3,8 @@
 A directive is part of the last user message: `[[latency_ms=200]]`, `[[status=429 times=2 retry_after=0.05]]`,
 `[[status=429 retry_after=soon]]`, `[[status=429 retry_date=30]]` (an HTTP date so many seconds ahead),
 `[[status=400 code=context_length_exceeded]]`, `[[status=307]]` (to itself), `[[finish=length]]`,
-`[[tool_calls]]`, and a word of provider_faults.py: `[[hang]]`, `[[cut]]`, `[[malformed]]`, ...
+`[[tool_calls]]`, `[[recorded=NAME]]`, `[[token_ms=20]]`, and a word of provider_faults.py: `[[hang]]`,
+`[[cut]]`, `[[malformed]]`, ...
 `times=N` limits a fault to the first N calls that carry that very message.
 """
 
@@ -30,6 +31,8 @@ class Behaviour:
     fault: str = ""
     finish: str = "stop"
     tool_calls: bool = False
+    recorded: str = ""  # the name of an answer in tests/support/recorded
+    token_ms: float = 0  # between the chunks of a stream
     times: int | None = None  # of the fault; None is for ever
     rate: float = 1.0  # of the fault, in the global script
 
@@ -48,6 +51,7 @@ _TYPES: dict[str, Any] = {
     "status": int,
     "times": int,
     "latency_ms": float,
+    "token_ms": float,
     "latency_ms_max": float,
     "retry_after": str,
     "retry_date": float,

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import orjson
 import uvicorn
 
-from tests.support.provider_answers import Answer, Json, answer, error_body, models_body
+from tests.support.provider_answers import Answer, Json, answer, error_body, models_body, recorded
 from tests.support.provider_behaviour import Behaviour, Script
 from tests.support.provider_faults import BYTES, SHAPES, WIRE
 from tests.support.provider_ledger import Call
@@ -145,7 +145,8 @@ def _error_headers(behaviour: Behaviour) -> dict[str, str]:
 
 async def _send_whole(send: Send, behaviour: Behaviour, whole: Answer) -> None:
     shape = SHAPES.get(behaviour.fault)
-    body = orjson.dumps(shape(whole.body()) if shape else whole.body())
+    answer = recorded(behaviour.recorded)["answer"] if behaviour.recorded else whole.body()
+    body = orjson.dumps(shape(answer) if shape else answer)
     if behaviour.fault == "cut":
         await send_half(send, body)
     elif behaviour.fault in BYTES:
@@ -157,7 +158,9 @@ async def _send_whole(send: Send, behaviour: Behaviour, whole: Answer) -> None:
 
 async def _send_stream(send: Send, request: Json, behaviour: Behaviour, whole: Answer) -> None:
     has_usage = bool((request.get("stream_options") or {}).get("include_usage"))
-    events = [b"data: %s\n\n" % orjson.dumps(chunk) for chunk in whole.chunks(has_usage=has_usage)]
+    usual = whole.chunks(has_usage=has_usage)
+    chunks = recorded(behaviour.recorded)["chunks"] if behaviour.recorded else usual
+    events = [b"data: %s\n\n" % orjson.dumps(chunk) for chunk in chunks]
     events.append(b"data: [DONE]\n\n")
     middle, is_cut = len(events) // 2, behaviour.fault == "cut"
     if behaviour.fault == "malformed":
@@ -165,6 +168,8 @@ async def _send_stream(send: Send, request: Json, behaviour: Behaviour, whole: A
     await send_head(send, 200, {"content-type": "text/event-stream"})
     for event in events[: middle if is_cut else None]:
         await send({"type": "http.response.body", "body": event, "more_body": True})
+        if behaviour.token_ms:
+            await asyncio.sleep(behaviour.token_ms / 1000)
     if not is_cut:
         await send({"type": "http.response.body", "body": b""})
 

@@ -2,14 +2,19 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
+from pydantic_core import to_json
 
 from shared.domain.errors import ErrorCode
+from worker.llm.streamed_answer import StreamedAnswer
 from worker.ports import OutcomeUnknown
 
 _SHORT_BYTES = 65_536
 _LONG_AT_ONCE = 8
+_STREAM_FACTOR = 64
+"""A stream repeats its envelope for every token; what it comes to is bounded as any answer."""
 
 
 class AnswerReader:
@@ -33,6 +38,29 @@ class AnswerReader:
                     return body
         body.clear()  # the error is kept until the job ends, and its traceback keeps this frame
         raise OutcomeUnknown(
+            ErrorCode.UPSTREAM_INVALID_RESPONSE,
+            f"The provider's answer is longer than WORKER_MAX_ANSWER_BYTES={self._max_bytes}",
+        )
+
+    async def read_stream(self, response: aiohttp.ClientResponse, answer: StreamedAnswer) -> None:
+        """The chunks, until the last one; `OutcomeUnknown` when there is more of them than allowed."""
+        most_bytes = self._max_bytes * _STREAM_FACTOR
+        async for data in response.content.iter_any():
+            most_bytes -= len(data)
+            if most_bytes < 0:
+                raise self._too_long()
+            answer.feed(data)
+            if answer.is_done:
+                return
+
+    def bounded(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """The same, if it is as short as one that came whole has to be."""
+        if len(to_json(answer)) > self._max_bytes:
+            raise self._too_long()
+        return answer
+
+    def _too_long(self) -> OutcomeUnknown:
+        return OutcomeUnknown(
             ErrorCode.UPSTREAM_INVALID_RESPONSE,
             f"The provider's answer is longer than WORKER_MAX_ANSWER_BYTES={self._max_bytes}",
         )

@@ -22,6 +22,7 @@ class _Strict(BaseModel):
 class _Message(_Strict):
     role: Literal["assistant"]
     content: str | list[Any] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class _Choice(_Strict):
@@ -42,18 +43,39 @@ class _TokenCounts(_Strict):
 
 
 def parse_answer(body: bytes | bytearray) -> dict[str, Any]:
-    """The completion of a 200, with token counts that add up or none, or an `LLMError`."""
+    """The completion of a 200 as the provider sent it, or an `LLMError`."""
     try:
-        answer = orjson.loads(body)
-        if isinstance(answer, dict) and answer.get("error"):
-            raise error_inside(answer["error"])
+        answer: dict[str, Any] = orjson.loads(body)
+    except ValueError:
+        raise unreadable() from None
+    if isinstance(answer, dict) and answer.get("error"):
+        raise error_inside(answer["error"])
+    return checked(answer)
+
+
+def checked(answer: dict[str, Any]) -> dict[str, Any]:
+    """The same, if it is a completion that can be stored and read."""
+    try:
         _Answer.model_validate(answer)
         # What is nested deeper than this can be parsed and not stored, or stored and not read.
         from_json(to_json([answer]))
     except ValueError:
         raise unreadable() from None
-    # A broken account is no reason to throw away, and pay again for, a good answer.
-    return {**answer, "usage": _token_counts(answer.get("usage"))}
+    return answer
+
+
+def as_langchain_knows_it(answer: dict[str, Any]) -> dict[str, Any]:
+    """Without what it would refuse: calls of custom tools, and token counts, which are read apart."""
+    choices = [_with_function_calls(choice) for choice in answer["choices"]]
+    return {**answer, "usage": None, "choices": choices}
+
+
+def _with_function_calls(choice: dict[str, Any]) -> dict[str, Any]:
+    calls = choice["message"].get("tool_calls")
+    if not calls or all(call.get("type") != "custom" for call in calls):
+        return choice
+    functions = [call for call in calls if call.get("type") != "custom"]
+    return {**choice, "message": {**choice["message"], "tool_calls": functions}}
 
 
 def unreadable() -> OutcomeUnknown:
@@ -67,13 +89,28 @@ def model_of(answer: dict[str, Any]) -> str | None:
     return model if isinstance(model, str) and model else None
 
 
+def without_message(answer: dict[str, Any]) -> dict[str, Any]:
+    """The rest of an answer whose first message is kept elsewhere."""
+    first, *others = answer["choices"]
+    return {**answer, "choices": [{name: part for name, part in first.items() if name != "message"}, *others]}
+
+
 def usage_of(answer: dict[str, Any]) -> Usage | None:
-    return Usage(**answer["usage"]) if answer["usage"] else None
+    """Token counts that add up, or none: a broken account is no reason to throw a good answer away."""
+    try:
+        counts = _TokenCounts.model_validate(answer.get("usage"))
+    except ValueError:
+        return None
+    total = counts.prompt_tokens + counts.completion_tokens
+    return Usage(**{**counts.model_dump(exclude_none=True), "total_tokens": counts.total_tokens or total})
 
 
 def cached_tokens_of(answer: dict[str, Any]) -> int:
     """How much of the prompt the provider had cached."""
-    return answer["usage"]["cached_tokens"] if answer["usage"] else 0
+    usage = answer.get("usage")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return cached if isinstance(cached, int) and cached > 0 else 0
 
 
 def confidence_of(logprobs: Any) -> float | None:
@@ -83,22 +120,3 @@ def confidence_of(logprobs: Any) -> float | None:
         return round(math.exp(sum(values) / len(values)), 6) if values else None
     except (TypeError, KeyError, AttributeError):
         return None
-
-
-def _token_counts(usage: Any) -> dict[str, int] | None:
-    try:
-        counts = _TokenCounts.model_validate(usage)
-    except ValueError:
-        return None
-    total = counts.prompt_tokens + counts.completion_tokens
-    return {
-        **counts.model_dump(exclude_none=True),
-        "total_tokens": counts.total_tokens or total,
-        "cached_tokens": _cached_tokens(usage),
-    }
-
-
-def _cached_tokens(usage: dict[str, Any]) -> int:
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return cached if isinstance(cached, int) and cached > 0 else 0

@@ -5,7 +5,7 @@ import time
 from shared.domain.events import ProviderCalled
 from shared.domain.job import Job
 from shared.ports import EventSink
-from worker.ports import Completion, LLMClient, LLMError
+from worker.ports import Completion, LLMClient, LLMError, Tell
 
 
 class ObservedClient:
@@ -15,12 +15,12 @@ class ObservedClient:
         self._inner = inner
         self._events = events
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
         started_at = time.perf_counter()
         outcome: str | None = "cut_off"
         cost_usd: float | None = None
         try:
-            completion = await self._inner.complete(job, attempt)
+            completion = await self._inner.complete(job, attempt, tell)
             outcome, cost_usd = "succeeded", completion.cost_usd
         except LLMError as fault:
             outcome = fault.code if fault.attempts else None

@@ -10,32 +10,35 @@ from typing import Any
 from urllib.request import getproxies
 
 import aiohttp
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 from pydantic_core import to_json
 
 from shared.domain.errors import ErrorCode
-from shared.domain.invoke_body import Message
 from shared.domain.job import Job
 from worker.llm.answer_reader import AnswerReader, read_refusal
 from worker.llm.chat_completion import (
+    as_langchain_knows_it,
     cached_tokens_of,
+    checked,
     confidence_of,
     model_of,
     parse_answer,
     unreadable,
     usage_of,
+    without_message,
 )
+from worker.llm.payload_messages import langchain_messages, put_back
 from worker.llm.provider_errors import provider_error, words_without_key
+from worker.llm.streamed_answer import StreamedAnswer
 from worker.llm.transport_errors import transport_error
-from worker.ports import Completion, LLMError, Rejected
+from worker.ports import Completion, LLMError, Rejected, Tell
 
 _MOST_ANSWER_BYTES = 1_572_864
 _READ_BUFFER_BYTES = 16_384  # of every connection, while long answers wait for their turn
-_ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
-
+_STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 _WHOLE = "provider_answer"
 
 Post = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -82,14 +85,13 @@ class OpenAIClient:
         self._answers = answers
         self._model = _SessionChatOpenAI.without_client()
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
-        post = self._poster(job.api_key or self._own_key)
-        parameters = job.parameters.model_dump(exclude_none=True)
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
+        post = self._poster(job.api_key or self._own_key, tell)
         started_at = time.perf_counter()
-        answer = await self._model.answer(post, _conversation(job.messages), model=job.model, **parameters)
+        answer = await self._model.answer(post, job)
         return _completion(job, answer, (time.perf_counter() - started_at) * 1000)
 
-    def _poster(self, key: SecretStr | None) -> Post:
+    def _poster(self, key: SecretStr | None, tell: Tell | None) -> Post:
         """Sends with this key alone; nobody keeps it beyond the call."""
         secret = key.get_secret_value() if key is not None else ""
         if not secret and self._needs_key:
@@ -100,6 +102,8 @@ class OpenAIClient:
 
         async def post(payload: dict[str, Any]) -> dict[str, Any]:
             try:
+                if tell is not None:
+                    return await self._post_for_stream({**payload, **_STREAM}, headers, tell)
                 return parse_answer(await self._post(to_json(payload), headers))
             except LLMError as fault:
                 fault.provider_message = words_without_key(fault.provider_message, secret)
@@ -108,14 +112,33 @@ class OpenAIClient:
         return post
 
     async def _post(self, payload: bytes, headers: dict[str, str]) -> bytearray:
-        """The body of a 200; everything else is an `LLMError`."""
+        """The body of a 200."""
+        async with self._answer_to(payload, headers) as response:
+            return await self._answers.read(response)
+
+    async def _post_for_stream(
+        self, payload: dict[str, Any], headers: dict[str, str], tell: Tell
+    ) -> dict[str, Any]:
+        """The whole answer, each chunk told as it comes; from a server that does not stream, all at once."""
+        async with self._answer_to(to_json(payload), headers) as response:
+            if response.content_type != "text/event-stream":
+                return parse_answer(await self._answers.read(response))
+            answer = StreamedAnswer(tell)
+            await self._answers.read_stream(response, answer)
+            return self._answers.bounded(checked(answer.whole()))
+
+    @asynccontextmanager
+    async def _answer_to(
+        self, payload: bytes, headers: dict[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A 200 whose body is still to come; everything else is an `LLMError`, also what ends it early."""
         try:
             async with self._session.post(
                 self._url, data=payload, headers=headers, allow_redirects=False
             ) as response:
                 if response.status != 200:  # noqa: PLR2004
                     raise provider_error(response.status, response.headers, await read_refusal(response))
-                return await self._answers.read(response)
+                yield response
         except (TimeoutError, aiohttp.ClientError) as fault:
             # Not chained: aiohttp's errors carry the request, and the key with it.
             raise transport_error(fault) from None
@@ -143,12 +166,15 @@ class _SessionChatOpenAI(ChatOpenAI):
             cache=False,
         )
 
-    async def answer(self, post: Post, messages: list[BaseMessage], **parameters: Any) -> dict[str, Any]:
+    async def answer(self, post: Post, job: Job) -> dict[str, Any]:
         """`ainvoke` without its callbacks, cache and tracing, which would cost more than the HTTP call.
 
         The answer is the provider's own, which LangChain could read; LangChain's keeps only what it knows.
         """
-        result = await self._agenerate(messages, parameters.pop("stop", None), post=post, **parameters)
+        parameters = job.parameters.model_dump(exclude_none=True)
+        stop = parameters.pop("stop", None)
+        messages = langchain_messages(job.messages)
+        result = await self._agenerate(messages, stop, post=post, job=job, model=job.model, **parameters)
         answer: dict[str, Any] = result.generations[0].message.response_metadata[_WHOLE]
         return answer
 
@@ -160,9 +186,12 @@ class _SessionChatOpenAI(ChatOpenAI):
         **kwargs: Any,
     ) -> ChatResult:
         post: Post = kwargs.pop("post")
-        answer = await post(self._get_request_payload(messages, stop=stop, **kwargs))
+        job: Job = kwargs.pop("job")
+        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        put_back(payload, job)
+        answer = await post(payload)
         try:
-            result = self._create_chat_result(answer)
+            result = self._create_chat_result(as_langchain_knows_it(answer))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise unreadable() from None
         result.generations[0].message.response_metadata[_WHOLE] = answer
@@ -171,24 +200,6 @@ class _SessionChatOpenAI(ChatOpenAI):
 
 class _NoClient:
     """Stands where the SDK's client would be."""
-
-
-def _conversation(messages: tuple[Message, ...]) -> list[BaseMessage]:
-    return [_langchain_message(message) for message in messages]
-
-
-def _langchain_message(message: Message) -> BaseMessage:
-    if message.type == "human" and isinstance(message.content, str) and message.name is None:
-        return HumanMessage(message.content)
-    if message.type == "system" and isinstance(message.content, str) and message.name is None:
-        return SystemMessage(message.content)
-    if message.tool_calls:
-        # As they came: LangChain raises over arguments that a model wrote badly.
-        content: Any = message.content or ""
-        return AIMessage(content, name=message.name, additional_kwargs={"tool_calls": message.tool_calls})
-    openai_shape = {"role": _ROLES[message.type], **message.model_dump(exclude={"type"}, exclude_none=True)}
-    openai_shape.setdefault("content", "")
-    return convert_to_messages([openai_shape])[0]
 
 
 def _completion(job: Job, answer: dict[str, Any], latency_ms: float) -> Completion:
@@ -201,4 +212,5 @@ def _completion(job: Job, answer: dict[str, Any], latency_ms: float) -> Completi
         usage=usage_of(answer),
         cached_tokens=cached_tokens_of(answer),
         latency_ms=round(latency_ms, 3),
+        answer=without_message(answer),
     )

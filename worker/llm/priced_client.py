@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared.domain.job import Job
 from shared.prices import Prices
-from worker.ports import Completion, LLMClient
+from worker.ports import Completion, LLMClient, Tell
 
 
 class PricedClient:
@@ -14,8 +14,8 @@ class PricedClient:
         self._inner = inner
         self._prices = prices
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
-        completion = await self._inner.complete(job, attempt)
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
+        completion = await self._inner.complete(job, attempt, tell)
         cost_usd = self._cost_usd(job, completion)
         return replace(completion, cost_usd=cost_usd) if cost_usd is not None else completion
 

@@ -1,8 +1,8 @@
 """The one retry layer: tenacity around an `LLMClient`."""
 
+import functools
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 from tenacity import (
     AsyncRetrying,
@@ -20,6 +20,7 @@ from worker.ports import (
     LLMClient,
     LLMError,
     OutcomeUnknown,
+    Partial,
     RateLimited,
     Unavailable,
 )
@@ -39,26 +40,28 @@ class RetryingClient:
         self._max_attempts = max_attempts
         self._backoff = wait_random_exponential(multiplier=backoff_seconds, max=max_backoff_seconds)
 
-    async def complete(self, job: Job, history: CallHistory) -> Completion:
+    async def complete(self, job: Job, history: CallHistory, partial: Partial | None = None) -> Completion:
         retrying = AsyncRetrying(
-            retry=retry_if_exception(partial(_may_retry, job)),
+            retry=retry_if_exception(functools.partial(_may_retry, job)),
             wait=self._pause_seconds,
             stop=stop_after_attempt(self._max_attempts) | stop_before_delay(_remaining_seconds(job)),
             reraise=True,
         )
         try:
-            return await retrying(self._attempt, job, history)
+            return await retrying(self._attempt, job, history, partial)
         except LLMError as fault:
             fault.attempts = history.calls
             fault.rate_limited = history.rate_limited
             fault.possible_duplicate_charge = history.may_have_charged_twice
             raise
 
-    async def _attempt(self, job: Job, history: CallHistory) -> Completion:
+    async def _attempt(self, job: Job, history: CallHistory, partial: Partial | None) -> Completion:
         number = history.first_attempt + history.calls
+        if partial is not None and number > 1:
+            partial.retrying(number, is_first_here=history.calls == 0)
         history.calls += 1
         try:
-            completion = await self._inner.complete(job, number)
+            completion = await self._inner.complete(job, number, partial.add if partial is not None else None)
         except LLMError as fault:
             history.calls -= 1 - fault.attempts  # 0 if nothing could be asked
             history.rate_limited = history.rate_limited or isinstance(fault, RateLimited)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.domain.job import Job
-from worker.ports import Completion, LLMClient
+from worker.ports import Completion, LLMClient, Tell
 
 
 class RoutingClient:
@@ -13,5 +13,5 @@ class RoutingClient:
         self._clients = clients
         self._default = default
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
-        return await self._clients.get(job.model, self._default).complete(job, attempt)
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
+        return await self._clients.get(job.model, self._default).complete(job, attempt, tell)

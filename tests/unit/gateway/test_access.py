@@ -1,5 +1,6 @@
 """Two clients in one gateway: neither can see, stop, erase or even detect the other's jobs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,8 @@ from shared.domain.job import JobId
 from shared.settings import load_settings
 from tests.support.clients import (
     ABOUT_AN_ID,
+    CHAT,
+    IN_OPENAIS_FORM,
     UNDER_AN_ID,
     WITHOUT_AN_ID,
     Call,
@@ -24,11 +27,11 @@ from tests.support.clients import (
     request_of,
     settings_for,
 )
-from tests.support.jobs import make_failure
+from tests.support.jobs import make_failure, make_success
 from tests.unit.gateway.gateway_in_process import Gateway, gateway_in_process
 
 ANNA, BERT = client("anna"), client("bert")
-CLOSED = (*ABOUT_AN_ID, *UNDER_AN_ID, *WITHOUT_AN_ID)
+CLOSED = (*ABOUT_AN_ID, *UNDER_AN_ID, *WITHOUT_AN_ID, *IN_OPENAIS_FORM)
 
 
 @pytest.fixture
@@ -114,6 +117,24 @@ async def test_one_id_of_two_clients_is_two_jobs(gateway: Gateway, call: Call) -
         assert (read.status_code, again.status_code) == (status, status)
 
 
+async def test_one_idempotency_key_of_two_clients_is_two_chats(gateway: Gateway) -> None:
+    # Given one key, under which each asks something of their own, and waits
+    key, asked = str(uuid4()), {}
+    for each in (ANNA, BERT):
+        question = request_of(CHAT, key, prompt=each.name)
+        headers = {**question.pop("headers"), **each.headers}
+        asked[each.name] = asyncio.create_task(gateway.http.request(**question, headers=headers))
+        while each.name not in {job.id.owner for job in gateway.queue.jobs}:
+            await asyncio.sleep(0)
+    # When the jobs end, each in its own words
+    for job in gateway.queue.jobs:
+        await gateway.finish(job, make_success(job, f"for {job.id.owner}"))
+    # Then each hears its own
+    for name, waiting in asked.items():
+        answer = (await waiting).json()
+        assert answer["choices"][0]["message"]["content"] == f"for {name}"
+
+
 WRONG = {
     "missing": {},
     "empty": {"Authorization": ""},
@@ -130,10 +151,15 @@ WRONG = {
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("call", [*CLOSED, ("GET", "/nothing/here")], ids=" ".join)
 async def test_nobody_else_comes_in(gateway: Gateway, call: Call, headers: dict[str, str]) -> None:
-    refused = await gateway.http.request(**request_of(call, str(uuid4())), headers=headers)
+    question = request_of(call, str(uuid4()))
+    question["headers"] = {**question.get("headers", {}), **headers}
+    refused = await gateway.http.request(**question)
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     error = refused.json()["error"]
-    assert (error["error_code"], error["error_type"]) == ("UNAUTHORIZED", "authentication_error")
+    if call in IN_OPENAIS_FORM:
+        assert (error["code"], error["type"]) == ("invalid_api_key", "invalid_request_error")
+    else:
+        assert (error["error_code"], error["error_type"]) == ("UNAUTHORIZED", "authentication_error")
     assert not any(each.token in refused.text for each in (ANNA, BERT))
     assert (gateway.store.asked, gateway.queue.jobs) == ([], [])
 
@@ -158,9 +184,10 @@ async def test_open_paths_need_no_token_and_refusals_are_counted(gateway: Gatewa
 async def test_the_document_says_what_wants_a_token(gateway: Gateway) -> None:
     document = (await gateway.http.get("/openapi.json")).json()
     assert document["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    closed = {(method, path.replace(":path", "")) for method, path in CLOSED}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            is_closed = (method.upper(), path) in CLOSED
+            is_closed = (method.upper(), path) in closed
             assert (operation.get("security") == [{"token": []}]) is is_closed, path
             assert (
                 "WWW-Authenticate" in operation["responses"].get("401", {}).get("headers", {})
@@ -172,7 +199,8 @@ async def test_without_auth_there_is_no_gate_and_no_further_step() -> None:
     for settings in (settings_for(ANNA), {"LLM_ENABLE_AUTH": "false"}):
         async with gateway_in_process(**settings) as gateway:
             request_id = str(uuid4())
-            for call in (*UNDER_AN_ID[1:], *ABOUT_AN_ID):
+            about = (call for call in ABOUT_AN_ID if not call[1].endswith("/events"))  # which would follow it
+            for call in (*UNDER_AN_ID[1:], *about):
                 await gateway.http.request(**request_of(call, request_id), headers=ANNA.headers)
             asked.append([step for step, _ in gateway.store.asked])
             layers = [layer.cls.__name__ for layer in gateway.app.user_middleware]  # type: ignore[attr-defined]

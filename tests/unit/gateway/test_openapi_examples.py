@@ -8,14 +8,25 @@ import pytest
 from pydantic import TypeAdapter
 
 from gateway.answer_schemas import AcceptedAnswer, ErrorAnswer, FailedAnswer, SucceededAnswer
-from gateway.error_responses import STATUS_OF_CODE
+from gateway.chat.openapi import ChatCompletionAnswer, ModelAnswer, ModelsAnswer, OpenAIErrorAnswer
+from gateway.error_responses import OPENAI_PREFIX, STATUS_OF_CODE
 from gateway.main import create_app
+from gateway.openapi_examples import OPENAI
 from gateway.settings import GatewaySettings
 from shared.domain.errors import ErrorCode
 
 DOCUMENT: dict[str, Any] = create_app(GatewaySettings(_env_file=None)).openapi()
 _REPORTS = ("/.well-known/jwks.json", "/health", "/health/live", "/health/ready", "/stats")
-ANSWER: TypeAdapter[Any] = TypeAdapter(AcceptedAnswer | SucceededAnswer | FailedAnswer | ErrorAnswer)
+ANSWER: TypeAdapter[Any] = TypeAdapter(
+    AcceptedAnswer
+    | SucceededAnswer
+    | FailedAnswer
+    | ErrorAnswer
+    | OpenAIErrorAnswer
+    | ModelAnswer
+    | ModelsAnswer
+    | ChatCompletionAnswer
+)
 
 
 def answers() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -43,6 +54,10 @@ def test_an_example_is_an_answer_of_its_status(call: str, status: str, content: 
         if name in ErrorCode.__members__:
             assert STATUS_OF_CODE[ErrorCode(name)] == int(status)
             assert example["value"]["error"]["error_code"] == name
+        if "error" in example["value"] and call.split()[1].startswith(OPENAI_PREFIX):
+            code = name.removeprefix(OPENAI)
+            assert STATUS_OF_CODE[ErrorCode(code)] == int(status)
+            OpenAIErrorAnswer.model_validate(example["value"])
 
 
 def test_the_examples_of_submitting_are_all_that_can_happen_there() -> None:

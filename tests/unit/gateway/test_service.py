@@ -8,6 +8,7 @@ import pytest
 
 from gateway.ports import QueueUnavailable
 from gateway.service import Accepted, Answered, JobService, RequestRefused
+from gateway.waits import Waits
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job, JobId
@@ -45,7 +46,7 @@ def queue() -> HeldQueue:
 
 @pytest.fixture
 def service(store: MemoryResultStore, queue: HeldQueue) -> JobService:
-    return JobService(store, queue, max_waiters=2)
+    return JobService(store, queue, Waits(2))
 
 
 async def begin(store: MemoryResultStore, job: Job) -> Run:
@@ -141,16 +142,16 @@ async def test_beyond_the_quota_of_waits_the_answer_is_202_at_once(
 ) -> None:
     waiting = [asyncio.create_task(service.submit(make_job(), 30)) for _ in range(2)]
     async with asyncio.timeout(5):
-        while service.waiting < 2:
+        while len(service.waits) < 2:
             await asyncio.sleep(0)
     assert isinstance(await service.submit(make_job(), 30), Accepted)
-    service.drain()
+    service.waits.drain()
     assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*waiting))
-    assert (service.waiting, len(queue.jobs)) == (0, 3)
+    assert (len(service.waits), len(queue.jobs)) == (0, 3)
 
 
 async def test_a_draining_gateway_holds_no_wait(service: JobService) -> None:
-    service.drain()
+    service.waits.drain()
     assert isinstance(await service.submit(make_job(), 30), Accepted)
 
 
@@ -163,7 +164,7 @@ async def test_a_job_that_the_queue_has_is_accepted_even_if_the_store_goes_away(
         async def get(self, job_id: JobId) -> Pending | Finished | None:
             raise StoreUnavailable("away")
 
-    service = JobService(LeavingStore(timedelta(hours=1)), queue, max_waiters=2)
+    service = JobService(LeavingStore(timedelta(hours=1)), queue, Waits(2))
     job = make_job()
     outcome = await service.submit(job, 0)
     assert isinstance(outcome, Accepted)

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.ports import QueueUnavailable
 from gateway.service import Accepted, Answered, JobService, RequestRefused
+from gateway.waits import Waits
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
@@ -26,7 +27,7 @@ class Bench:
         self.queue = HeldQueue()
         table = LimitTable(Limits(**(limits or {"jobs_in_flight": 2})))
         self.limits = JobLimits(table, MemoryLimiter(), lambda *_: None)
-        self.service = JobService(self.store, self.queue, max_waiters=100, limits=self.limits)
+        self.service = JobService(self.store, self.queue, Waits(100), limits=self.limits)
 
     async def end(self, job: Job, *, fails: bool = False) -> None:
         """As a worker does."""

@@ -299,7 +299,7 @@ def test_messages_of_every_kind_are_accepted_without_a_prompt(message: dict[str,
     ("message", "code", "field"),
     [
         ({"type": "user", "content": "x"}, INVALID, "messages.0.type"),
-        ({"role": "developer", "content": "x"}, INVALID, "messages.0.type"),
+        ({"role": "critic", "content": "x"}, INVALID, "messages.0.type"),
         ({"role": None, "content": "x"}, INVALID, "messages.0.type"),
         ({"content": "x"}, MISSING, "messages.0.type"),
         ({"type": "human"}, MISSING, "messages.0"),

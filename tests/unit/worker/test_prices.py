@@ -14,7 +14,7 @@ from shared.prices import Prices
 from tests.support.jobs import make_job
 from worker.llm.chat_completion import cached_tokens_of, parse_answer
 from worker.llm.priced_client import PricedClient
-from worker.ports import Completion
+from worker.ports import Completion, Tell
 
 OPENAI = "https://api.openai.com/v1"
 OPENAI_MODELS = sorted(
@@ -70,7 +70,7 @@ class OneAnswer:
     def __init__(self, completion: Completion) -> None:
         self._completion = completion
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
         return self._completion
 
 

@@ -12,7 +12,16 @@ from shared.domain.job import Job
 from tests.support.jobs import RecordingSink, make_job
 from worker.llm.observed_client import ObservedClient
 from worker.llm.retrying_client import RetryingClient
-from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
+from worker.ports import (
+    CallHistory,
+    Completion,
+    LLMError,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Tell,
+    Unavailable,
+)
 
 
 @dataclass
@@ -24,7 +33,7 @@ class ScriptedLLM:
     hangs_after: int | None = None
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def complete(self, job: Job, attempt: int) -> Completion:
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
         self.attempts.append(attempt)
         if self.hangs_after is not None and len(self.attempts) > self.hangs_after:
             self.hanging.set()

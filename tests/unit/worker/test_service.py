@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.events import JobFailed, JobFinished
@@ -25,7 +26,7 @@ from shared.ports import (
 )
 from tests.support.jobs import RecordingSink, make_job
 from worker.leases import Leases, keep_leases
-from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, RateLimited, Rejected
+from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, Partial, RateLimited, Rejected
 from worker.result_log import NoResultLog
 from worker.service import Done, JobProcessor, LookAgain, Poisoned
 
@@ -49,7 +50,7 @@ class FakeLLM:
     gate: asyncio.Event | None = None
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def complete(self, job: Job, history: CallHistory) -> Completion:
+    async def complete(self, job: Job, history: CallHistory, partial: Partial | None = None) -> Completion:
         history.calls += 1
         self.calls.append(history.first_attempt)
         self.called.set()
@@ -95,7 +96,7 @@ def sink() -> RecordingSink:
 
 @pytest.fixture
 def processor(store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases) -> JobProcessor:
-    return JobProcessor(store, NoResultLog(), llm, sink, leases, max_runs=3)
+    return JobProcessor(store, NoResultLog(), llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3)
 
 
 async def result_of(store: MemoryResultStore, job: Job) -> Succeeded | Failed:
@@ -289,7 +290,16 @@ async def test_a_store_that_is_away_costs_time_and_never_a_paid_answer(
 ) -> None:
     store = FlakyStore(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(store, NoResultLog(), llm, sink, leases, max_runs=3, store_away_seconds=0.01)
+        processor = JobProcessor(
+            store,
+            NoResultLog(),
+            llm,
+            sink,
+            leases,
+            streams=MemoryAnswerStreams(),
+            max_runs=3,
+            store_away_seconds=0.01,
+        )
         job = make_job()
         # Given a store that is away for long
         store.begins_away = 10
@@ -341,7 +351,9 @@ async def test_every_result_is_copied_before_its_record_is_finished(
     store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases
 ) -> None:
     log = RecordingLog()
-    processor = JobProcessor(store, log, llm, sink, leases, max_runs=3, store_away_seconds=0.001)
+    processor = JobProcessor(
+        store, log, llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3, store_away_seconds=0.001
+    )
     job = make_job()
     # Given a log that is away for a while
     log.appends_away = 3
@@ -426,7 +438,9 @@ async def test_what_nobody_can_know_while_the_store_is_away_is_admitted(
 ) -> None:
     store = Away(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(store, NoResultLog(), llm, sink, leases, max_runs=3)
+        processor = JobProcessor(
+            store, NoResultLog(), llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3
+        )
         job, careful = make_job(), make_job(on_unknown="fail")
         # A job that another worker may have begun is called, and says so
         assert await processor.process(job, may_have_run=may_have_run) == Done()
@@ -455,7 +469,7 @@ async def test_what_ended_elsewhere_is_not_called_while_the_store_is_away(
 ) -> None:
     store, log = Away(timedelta(days=1)), ToldLog()
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(store, log, llm, sink, leases, max_runs=3)
+        processor = JobProcessor(store, log, llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3)
         ended, unknown = make_job(), make_job()
         log.ended.add(ended.id)
         assert isinstance(await processor.process(ended, may_have_run=True), LookAgain)
@@ -479,7 +493,16 @@ async def test_a_store_that_leaves_just_now_is_not_taken_for_one_that_knows(
 ) -> None:
     store = LeavingStore(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(store, ToldLog(), llm, sink, leases, max_runs=3, store_away_seconds=0.01)
+        processor = JobProcessor(
+            store,
+            ToldLog(),
+            llm,
+            sink,
+            leases,
+            streams=MemoryAnswerStreams(),
+            max_runs=3,
+            store_away_seconds=0.01,
+        )
         job = make_job(on_unknown=on_unknown)
         assert isinstance(await processor.process(job, may_have_run=True), LookAgain)
         assert llm.calls == []

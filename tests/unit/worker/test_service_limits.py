@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job
@@ -82,6 +83,7 @@ async def bench() -> AsyncIterator[Bench]:
             llm,
             RecordingSink(),
             leases,
+            streams=MemoryAnswerStreams(),
             max_runs=3,
             store_away_seconds=0.001,
             limits=bench.limits,

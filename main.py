@@ -17,14 +17,16 @@ from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
+from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.domain.job import ANY_MODEL
 from shared.domain.queue_load import QueueLoad, WorkerLoad, load_of
 from shared.garbage_collector import settle_garbage_collector
 from shared.limits import JobLimits
-from shared.ports import EventSink, ResultStore
+from shared.ports import EventSink, ResponseCache, ResultStore
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
@@ -52,12 +54,14 @@ class OneProcessSettings(GatewaySettings, WorkerSettings):
 async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
     """The adapters of one process, with its worker running behind the queue."""
     async with AsyncExitStack() as stack:
-        store, limits = await stack.enter_async_context(_connect_store(settings))
+        store, limits, cache = await stack.enter_async_context(_connect_store(settings))
         events = await stack.enter_async_context(_connect_events(settings))
         llm = await stack.enter_async_context(_connect_llm(settings))
         streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(
-            connect_processor(settings, store, NoResultLog(), events, llm, streams=streams, limits=limits)
+            connect_processor(
+                settings, store, NoResultLog(), events, llm, streams=streams, cache=cache, limits=limits
+            )
         )
         queue = InProcessJobQueue()
         await stack.enter_async_context(
@@ -75,6 +79,7 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
             store,
             bounded,
             streams,
+            cache,
             mode="one process",
             accepts_caller_keys=True,
             gauge=gauge,
@@ -90,11 +95,13 @@ def _load_in(queue: InProcessJobQueue, meter: RunMeter) -> ReadLoad:
 
 
 @asynccontextmanager
-async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[tuple[ResultStore, JobLimits | None]]:
+async def _connect_store(
+    settings: OneProcessSettings,
+) -> AsyncIterator[tuple[ResultStore, JobLimits | None, ResponseCache]]:
     memory = MemoryResultStore(settings.retention())
     table, prices = settings.limit_table(), settings.own_prices()
     if not settings.redis_enabled:
-        yield memory, memory_limits(table, prices)
+        yield memory, memory_limits(table, prices), MemoryResponseCache(settings.llm_cache_max_entries)
         return
     async with (
         connect_redis_result_store(
@@ -105,7 +112,8 @@ async def _connect_store(settings: OneProcessSettings) -> AsyncIterator[tuple[Re
         ) as redis,
         fall_back_to_memory(redis, memory) as store,
     ):
-        yield store, redis_limits(table, prices, redis, store.is_available, MemoryLimiter())
+        limits = redis_limits(table, prices, redis, store.is_available, MemoryLimiter())
+        yield store, limits, RedisResponseCache(redis.batches, settings.llm_cache_max_entries)
 
 
 @asynccontextmanager

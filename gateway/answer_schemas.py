@@ -114,6 +114,8 @@ class Totals(_Answer):
 
     jobs: dict[str, int]
     provider_calls: int
+    cache_hits: int
+    cache_misses: int
     prompt_tokens: int
     completion_tokens: int
     possible_duplicate_charges: int

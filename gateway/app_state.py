@@ -14,7 +14,7 @@ from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from shared.domain.job import ModelDefaults
 from shared.limits import JobLimits
-from shared.ports import ResultStore, StreamReader
+from shared.ports import ResponseCache, ResultStore, StreamReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Adapters:
     store: ResultStore
     queue: JobQueue
     streams: StreamReader
+    cache: ResponseCache
     mode: str
     """How jobs travel: "one process" or "distributed"."""
     accepts_caller_keys: bool

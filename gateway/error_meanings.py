@@ -25,6 +25,7 @@ MEANING_OF_CODE: dict[ErrorCode, str] = {
     ErrorCode.REQUEST_TIMEOUT: "The request did not arrive within `LLM_RECEIVE_TIMEOUT_SECONDS`",
     ErrorCode.DUPLICATE_REQUEST_ID: "The id was used with another body or another key",
     ErrorCode.REQUEST_IN_PROGRESS: "The same request still runs, and `handling=strict` asks not to join it",
+    ErrorCode.CACHE_MISS: "The request wants a cached answer only, and there is none",
     ErrorCode.DEADLINE_EXCEEDED: "The job's deadline passed before it had an answer; its id stays taken",
     ErrorCode.JOB_CANCELLED: "The job was cancelled; its id stays taken",
     ErrorCode.RESULT_DELETED: "The result was deleted; its id stays taken",

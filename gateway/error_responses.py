@@ -36,6 +36,7 @@ STATUS_OF_CODE: dict[ErrorCode, int] = {
     ErrorCode.REQUEST_TIMEOUT: 408,
     ErrorCode.DUPLICATE_REQUEST_ID: 409,
     ErrorCode.REQUEST_IN_PROGRESS: 409,
+    ErrorCode.CACHE_MISS: 409,
     ErrorCode.DEADLINE_EXCEEDED: 409,
     ErrorCode.JOB_CANCELLED: 409,
     ErrorCode.RESULT_DELETED: 409,

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
+from gateway.cached_answers import CachedAnswers
 from gateway.error_responses import refusal
 from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
@@ -42,6 +43,7 @@ from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
+from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
@@ -93,6 +95,7 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
             store,
             BoundedJobQueue(queue, gauge),
             RedisAnswerStreams(redis),
+            RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
             gauge=gauge,
             mode="distributed",
             accepts_caller_keys=sealer is not None,
@@ -109,7 +112,10 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _explained(connect(settings)) as adapters, follow_token_file(clients):
             waits = Waits(settings.llm_max_waiters)
-            service = JobService(adapters.store, adapters.queue, waits, limits=adapters.limits)
+            answers = CachedAnswers(adapters.cache, settings.cache_policy())
+            service = JobService(
+                adapters.store, adapters.queue, waits, limits=adapters.limits, answers=answers
+            )
             follower = AnswerFollower(adapters.store, adapters.streams, waits)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             app.state.gateway = AppState(

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from gateway.cached_answers import CachedAnswers
 from gateway.caller import Caller
 from gateway.ports import JobQueue, QueueUnavailable
 from gateway.waits import Waits
+from shared.domain.caching import must_be_cached
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
@@ -20,6 +22,7 @@ from shared.ports import (
     Pending,
     Reserved,
     ResultWatch,
+    Run,
     StoreUnavailable,
 )
 
@@ -59,11 +62,18 @@ class JobService:
     """What HTTP can do with jobs."""
 
     def __init__(
-        self, store: JobClaims, queue: JobQueue, waits: Waits, *, limits: JobLimits | None = None
+        self,
+        store: JobClaims,
+        queue: JobQueue,
+        waits: Waits,
+        *,
+        limits: JobLimits | None = None,
+        answers: CachedAnswers | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
         self._limits = limits
+        self._answers = answers
         self.waits = waits
 
     async def submit(
@@ -85,6 +95,8 @@ class JobService:
                 case Pending():
                     return await self._join(job, watch, wait_seconds, caller)
                 case Reserved():
+                    if (known := await self._cached(job, claim)) is not None:
+                        return Answered(known)
                     admission = await self._admit(job, claim) if self._limits is not None else None
                     await self._enqueue_reserved(job, claim)
                     outcome = await self._wait_or_accept(job, watch, wait_seconds, caller, was_enqueued=True)
@@ -146,6 +158,16 @@ class JobService:
         """Nobody knows the id, unless the store that would know it is away."""
         if not await self._store.is_available():
             raise StoreUnavailable("it is away, and may know this request_id")
+
+    async def _cached(self, job: Job, claim: str) -> Succeeded | Failed | None:
+        """Another job's answer, stored as this one's; None: the job is to be enqueued."""
+        known = await self._answers.find(job) if self._answers is not None else None
+        if known is not None:
+            return await self._store.save(Run(job.id, claim, job.fingerprint), known)
+        if must_be_cached(job):
+            await self._store.release(job.id, claim)
+            raise RequestRefused(_CACHE_MISS)
+        return None
 
     async def _admit(self, job: Job, claim: str) -> Admission | None:
         """A hold for a new job, or the id is free again."""
@@ -219,6 +241,9 @@ _DUPLICATE = job_error(
     ErrorCode.DUPLICATE_REQUEST_ID,
     "request_id: this id was used with another body or another key; send a new id, or the same body",
     field="request_id",
+)
+_CACHE_MISS = job_error(
+    ErrorCode.CACHE_MISS, "cache: no answer to this is kept, and mode only wants no call", field="cache"
 )
 _DELETED = job_error(
     ErrorCode.RESULT_DELETED,

@@ -20,6 +20,7 @@ class Stats:
     errors: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     retries: int = 0
+    cached: int = 0
     latency_ms_total: float = 0.0
 
     def count_outcome(self, outcome: Answered | Accepted, latency_ms: float) -> None:
@@ -32,6 +33,8 @@ class Stats:
         self.outcomes["replayed" if outcome.is_replay else result.status] += 1
         if isinstance(result, Failed):
             self.errors[result.error.error_code] += 1
+        elif result.from_cache:
+            self.cached += 1
         elif result.usage is not None and not outcome.is_replay:
             self.tokens["prompt_tokens"] += result.usage.prompt_tokens
             self.tokens["completion_tokens"] += result.usage.completion_tokens
@@ -46,13 +49,14 @@ class Stats:
     def body(self, *, waiting: int) -> dict[str, Any]:
         """The answer of `/stats`."""
         answered = sum(self.outcomes[name] for name in ("succeeded", "failed", "expired", "replayed"))
+        hits = self.outcomes["replayed"] + self.cached
         return {
             "since": rfc3339(self.started_at),
             "requests": {
                 "total": sum(self.outcomes.values()),
                 **{name: self.outcomes[name] for name in _OUTCOMES},
             },
-            "cache": {"hits": self.outcomes["replayed"], "misses": answered - self.outcomes["replayed"]},
+            "cache": {"hits": hits, "misses": answered - hits},
             "tokens": {name: self.tokens[name] for name in ("prompt_tokens", "completion_tokens")},
             "latency_ms_mean": round(self.latency_ms_total / answered, 3) if answered else None,
             "retries": self.retries,

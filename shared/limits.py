@@ -128,6 +128,8 @@ def estimated_prompt_tokens(job: Job) -> int:
 
 def spent_by(result: Succeeded | Failed) -> Spent:
     """What the provider counted; where it may have charged and did not say, what was reserved."""
+    if isinstance(result, Succeeded) and result.from_cache:
+        return Spent(0, 0)
     if isinstance(result, Succeeded):
         tokens = result.usage.total_tokens if result.usage is not None else None
         dollars = result.cost_usd

@@ -101,7 +101,18 @@ class ResultWatch(Protocol):
         ...
 
 
-class JobClaims(Protocol):
+class ResultKeeper(Protocol):
+    """Where a result is stored once."""
+
+    async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
+        """Store the result and wake who waits for it. The first writer wins: returns the stored result.
+
+        None: the lease went to another run, whose result will be the one, or the job was deleted.
+        """
+        ...
+
+
+class JobClaims(ResultKeeper, Protocol):
     """The gateway's half of the store."""
 
     async def reserve(
@@ -141,7 +152,7 @@ class JobClaims(Protocol):
         ...
 
 
-class JobRuns(Protocol):
+class JobRuns(ResultKeeper, Protocol):
     """The worker's half of the store."""
 
     async def begin(
@@ -164,13 +175,6 @@ class JobRuns(Protocol):
         """Prolong the leases that are still their runs'."""
         ...
 
-    async def save(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
-        """Store the result and wake who waits for it. The first writer wins: returns the stored result.
-
-        None: the lease went to another run, whose result will be the one, or the job was deleted.
-        """
-        ...
-
     async def restore(self, run: Run, result: Succeeded | Failed) -> Succeeded | Failed | None:
         """`save` from another copy, after the store was away or lost data.
 
@@ -188,6 +192,46 @@ class ResultStore(JobClaims, JobRuns, Protocol):
 
     async def totals(self) -> Mapping[str, int]:
         """Sums over every result that was stored, each counted in the step that stored it; see `tally`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Another job's answer, or the end of the call that this job waited for."""
+
+    result: Succeeded | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The call is the caller's to make, for all who ask the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Somebody makes that call just now."""
+
+
+class ResponseCache(Protocol):
+    """Answers by owner and question, and calls that are under way for them. Raises `StoreUnavailable`."""
+
+    async def find(self, owner: str, fingerprint: str) -> Succeeded | None:
+        """The answer that is kept."""
+        ...
+
+    async def enter(self, run: Run, asked_at: datetime) -> Hit | Leading | Following:
+        """Lead the call, unless it is under way or its end is known; repeated, it answers the same.
+
+        Who leads has a few seconds to begin its run, and leads as long as it holds its lease.
+        """
+        ...
+
+    async def leave(self, run: Run, end: Succeeded | Failed | None) -> None:
+        """The call that this run leads has ended; None: not for others, so that the next one leads."""
+        ...
+
+    async def keep(self, run: Run, result: Succeeded, ttl_seconds: int) -> None:
+        """Keep the answer for those who come."""
         ...
 
 

@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.domain.caching import CachePolicy, CacheSetting
+from shared.domain.invoke_body import MOST_CACHE_SECONDS
 from shared.domain.job import ModelDefaults
 from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
@@ -92,6 +94,20 @@ class ServiceSettings(BaseSettings):
         description="Own prices as JSON, in dollars for a million tokens: "
         '`{"my-model": {"input": 0.5, "output": 1.5, "cached": 0.1}}`; others are as genai-prices says',
     )
+    llm_response_cache: CacheSetting = Field(
+        "deterministic",
+        description="Which answers serve equal questions of the same client: `off`, `deterministic` "
+        "(temperature 0) or `all`; equal calls that are under way at once are made once",
+    )
+    llm_cache_ttl_seconds: int = Field(
+        86_400, ge=1, le=MOST_CACHE_SECONDS, description="How long such an answer is kept"
+    )
+    llm_cache_max_entries: int = Field(
+        10_000,
+        ge=1,
+        le=100_000_000,
+        description="Most answers that are kept; beyond it those that would end first go",
+    )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"),
         examples=["redis://:password@host:6379/0", "redis+sentinel://host:26379/master"],
@@ -171,6 +187,9 @@ class ServiceSettings(BaseSettings):
             dollars_per_day=self.llm_limit_dollars_per_day,
         )
         return LimitTable(default, parse_limits(self.llm_limits, default))
+
+    def cache_policy(self) -> CachePolicy:
+        return CachePolicy(self.llm_response_cache, self.llm_cache_ttl_seconds)
 
     def own_prices(self) -> dict[str, OwnPrice]:
         return parse_own_prices(self.llm_prices)

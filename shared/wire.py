@@ -64,6 +64,8 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         value["metadata"] = job.metadata
     if job.is_streamed:
         value["stream"] = True
+    if job.cache is not None:
+        value["cache"] = job.cache.model_dump(exclude_none=True)
     if job.is_verbatim:
         value["verbatim"] = True
     headers = [

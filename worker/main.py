@@ -22,12 +22,14 @@ from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
+from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.key_file import KeyFile
 from shared.limits import JobLimits
-from shared.ports import EventSink, JobRuns, StreamWriter
+from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
+from worker.call_sharing import CallSharing
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
 from worker.health import serve_health
@@ -73,6 +75,7 @@ async def connect_processor(
     llm: LLMClient,
     *,
     streams: StreamWriter,
+    cache: ResponseCache,
     limits: JobLimits | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
@@ -91,6 +94,7 @@ async def connect_processor(
             events,
             leases,
             streams=streams,
+            sharing=CallSharing(cache, settings.cache_policy()),
             max_runs=settings.worker_max_runs,
             limits=limits,
         )
@@ -134,7 +138,14 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
         processor = await stack.enter_async_context(
             connect_processor(
-                settings, store, log, events, llm, streams=RedisAnswerStreams(redis), limits=limits
+                settings,
+                store,
+                log,
+                events,
+                llm,
+                streams=RedisAnswerStreams(redis),
+                cache=RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
+                limits=limits,
             )
         )
         condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)

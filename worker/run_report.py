@@ -43,6 +43,11 @@ class RunReport:
             provider_answer=completion.answer,
         )
 
+    def shared(self, end: Succeeded | Failed) -> Succeeded | Failed:
+        """Another job's end as this one's: no call was made, beside those of earlier runs."""
+        calls = {"attempts": self._earlier_calls, "retry_count": max(0, self._earlier_calls - 1)}
+        return end.model_copy(update=calls)
+
     def failed(self, error: JobError, fault: LLMError | None = None) -> Failed:
         return self._failed(
             error,
@@ -130,6 +135,9 @@ UNKNOWN_OUTCOME = job_error(
     ErrorCode.UNKNOWN_OUTCOME,
     "A worker ended during the provider call, which may have been charged; on_unknown is fail, so it was not "
     "repeated",
+)
+CACHE_MISS = job_error(
+    ErrorCode.CACHE_MISS, "cache: no answer to this is kept, and mode only wants no call", field="cache"
 )
 CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the job ran")
 CONFLICT = job_error(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
+from shared.domain.caching import must_be_cached
 from shared.domain.errors import ErrorCode, JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
@@ -25,11 +26,13 @@ from shared.ports import (
     StreamWriter,
 )
 from worker.answer_stream import answer_stream
+from worker.call_sharing import CallSharing, Share
 from worker.leases import Hold, Leases
 from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, Completion, LLMError, PatientLLMClient, ResultLog
 from worker.run_meter import RunMeter
 from worker.run_report import (
+    CACHE_MISS,
     CONFLICT,
     CRASHED,
     DELETED,
@@ -78,6 +81,7 @@ class JobProcessor:
         leases: Leases,
         *,
         streams: StreamWriter,
+        sharing: CallSharing,
         max_runs: int,
         store_away_seconds: float = _STORE_AWAY_SECONDS,
         limits: JobLimits | None = None,
@@ -88,6 +92,7 @@ class JobProcessor:
         self._events = events
         self._leases = leases
         self._streams = streams
+        self._sharing = sharing
         self._max_runs = max_runs
         self._store_away_seconds = store_away_seconds
         self._limits = limits
@@ -124,11 +129,21 @@ class JobProcessor:
 
     async def _process(self, job: Job, *, is_suspect: bool, needs_history: bool) -> Outcome:
         run = Run(job.id, secrets.token_hex(16), job.fingerprint)
+        async with self._sharing.share(run, job) as share:
+            if share.look_again_seconds is not None:
+                return LookAgain(share.look_again_seconds)
+            return await self._process_alone(
+                job, run, share, is_suspect=is_suspect, needs_history=needs_history
+            )
+
+    async def _process_alone(
+        self, job: Job, run: Run, share: Share, *, is_suspect: bool, needs_history: bool
+    ) -> Outcome:
         match await self._begin(run, job, needs_history=needs_history):
             case Begun() as begun:
                 report = RunReport(job, begun, is_suspect=is_suspect and not begun.knows_history)
                 with self._leases.hold(run) as hold, self.meter.run():
-                    return await self._run(job, begun, report, hold)
+                    return await self._run(job, begun, report, hold, share)
             case Held(seconds):
                 return LookAgain(seconds)
             case Finished(result):
@@ -159,8 +174,8 @@ class JobProcessor:
                 await asyncio.sleep(self._store_away_seconds)
         return None
 
-    async def _run(self, job: Job, begun: Begun, report: RunReport, hold: Hold) -> Outcome:
-        result = await self._execute(job, begun, report, hold)
+    async def _run(self, job: Job, begun: Begun, report: RunReport, hold: Hold, share: Share) -> Outcome:
+        result = await self._execute(job, begun, report, hold, share)
         stored = await self._save(begun.run, result)
         if stored is None:
             return LookAgain(_RUNNING_HERE_SECONDS)
@@ -170,12 +185,19 @@ class JobProcessor:
             return Poisoned(stored.error)
         return Done()
 
-    async def _execute(self, job: Job, begun: Begun, report: RunReport, hold: Hold) -> Succeeded | Failed:
-        ended = self._ended_before_call(job, begun, report)
+    async def _execute(
+        self, job: Job, begun: Begun, report: RunReport, hold: Hold, share: Share
+    ) -> Succeeded | Failed:
+        ended = self._ended_before_call(job, begun, report, share)
         if ended is None and (refusal := await self._over_limit(job)) is not None:
             ended = report.failed(refusal)
         if ended is not None:
             return ended
+        end = await self._call(job, begun, report, hold)
+        await share.ended(end)  # first: who sees the result may ask the same again
+        return end
+
+    async def _call(self, job: Job, begun: Begun, report: RunReport, hold: Hold) -> Succeeded | Failed:
         remaining_seconds = (job.deadline - report.started_at).total_seconds()
         history = CallHistory(report.first_attempt)
         try:
@@ -196,13 +218,19 @@ class JobProcessor:
         async with answer_stream(self._streams, run) as partial:
             return await self._llm.complete(job, history, partial)
 
-    def _ended_before_call(self, job: Job, begun: Begun, report: RunReport) -> Failed | None:
+    def _ended_before_call(
+        self, job: Job, begun: Begun, report: RunReport, share: Share
+    ) -> Succeeded | Failed | None:
         if begun.is_cancelled:
             return report.cancelled("before it could start")
         if job.deadline <= report.started_at:
             return report.expired("before it could start")
         if job.refusal is not None:
             return report.failed(job.refusal)
+        if share.answer is not None:
+            return report.shared(share.answer)
+        if must_be_cached(job):
+            return report.failed(CACHE_MISS)
         if begun.interrupted_runs >= self._max_runs:
             return report.failed(too_many_runs(begun.interrupted_runs))
         if begun.interrupted_runs and job.on_unknown == "fail":

@@ -11,6 +11,7 @@ from shared.domain.invoke_body import (
     MOST_DEADLINE_SECONDS,
     MOST_MESSAGES,
     OPENAI_ROLES,
+    CacheControl,
     ChatParameters,
     Message,
     Metadata,
@@ -76,6 +77,7 @@ class ChatCompletionBody(ChatParameters):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    cache: CacheControl | None = None
     modalities: list[Literal["text"]] | None = None
     metadata: Metadata | None = None
     deadline_seconds: Annotated[float, Field(ge=1, le=MOST_DEADLINE_SECONDS)] = 600
@@ -108,6 +110,7 @@ class ChatCompletionBody(ChatParameters):
             created_at=created_at,
             deadline=created_at + timedelta(seconds=self.deadline_seconds),
             is_streamed=self.stream or False,
+            cache=self.cache,
             is_verbatim=True,
             on_unknown=self.on_unknown,
             metadata=self.metadata,

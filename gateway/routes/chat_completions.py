@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.access import owner_of
 from gateway.app_state import AppState, app_state
+from gateway.cache_control import heed_cache_control
 from gateway.caller import Caller
 from gateway.caller_key import bearer_key, check_key_is_accepted
 from gateway.chat.answers import completion_body
@@ -22,7 +23,7 @@ from gateway.preferences import read_idempotency_key
 from gateway.routes.answers import elapsed_ms
 from gateway.service import Accepted, Answered
 from shared.domain.job import Job, JobId
-from shared.domain.result import Failed
+from shared.domain.result import Failed, Succeeded
 from shared.domain.validation import parse_body
 
 router = APIRouter(tags=["openai"])
@@ -38,7 +39,7 @@ async def chat_completions(request: Request) -> Response:
     check_media_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
     body = parse_body(ChatCompletionBody, await request.body())
     after = last_event_id(request)
-    job = _job(request, body, state)
+    job = heed_cache_control(request, _job(request, body, state))
     request.state.request_id = job.id.request_id
     request.state.caller = caller = Caller()
     if not state.service.waits.has_room:
@@ -54,6 +55,8 @@ async def chat_completions(request: Request) -> Response:
     else:
         response = _answer(request, outcome)
     response.headers["x-request-id"] = job.id.request_id
+    if isinstance(outcome, Answered) and isinstance(outcome.result, Succeeded) and outcome.result.from_cache:
+        response.headers["x-llm-cache"] = "hit"
     if isinstance(outcome, Answered) and outcome.is_replay:
         response.headers["Idempotent-Replayed"] = "true"
     response.headers.update(limit_headers_of(job, outcome, state.adapters.limits))

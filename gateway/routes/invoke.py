@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.access import owner_of
 from gateway.app_state import AppState, app_state
+from gateway.cache_control import heed_cache_control
 from gateway.caller import Caller
 from gateway.caller_key import check_key_is_accepted
 from gateway.limit_headers import limit_headers_of
@@ -38,7 +39,7 @@ async def _submit(
     request: Request, state: AppState, preferences: Preferences, *, is_async: bool = False
 ) -> Response:
     check_media_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
-    job = _job(request, await request.body(), state)
+    job = heed_cache_control(request, _job(request, await request.body(), state))
     request.state.request_id = job.id.request_id
     request.state.caller = caller = Caller()
     is_stream = job.is_streamed and not is_async

@@ -13,7 +13,14 @@ from shared.domain.queue_load import QueueLoad
 router = APIRouter(tags=["operations"])
 
 _ENDINGS = ("succeeded", "failed", "expired", "cancelled")
-_SUMS = ("provider_calls", "prompt_tokens", "completion_tokens", "possible_duplicate_charges")
+_SUMS = (
+    "provider_calls",
+    "cache_hits",
+    "cache_misses",
+    "prompt_tokens",
+    "completion_tokens",
+    "possible_duplicate_charges",
+)
 
 
 @router.get("/stats", responses=STATS_ANSWERS)

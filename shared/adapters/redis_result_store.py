@@ -46,7 +46,7 @@ from shared.ports import (
 
 _SWEEP_SECONDS = 1.0
 _RECONNECT_SECONDS = 0.5
-_TOTALS = "llm:totals"
+TOTALS = "llm:totals"
 _LOST, _CANCELLED = 0, 2
 
 
@@ -188,7 +188,7 @@ class RedisResultStore:
             _ms(kept_seconds + self._retention.total_seconds()),
             *itertools.chain.from_iterable(tally(result).items()),
         ]
-        reply = await self._call(self._save, run.id, arguments, _TOTALS, _gone_key(run.id))
+        reply = await self._call(self._save, run.id, arguments, TOTALS, _gone_key(run.id))
         match reply[0]:
             case b"saved":
                 return result
@@ -199,7 +199,7 @@ class RedisResultStore:
 
     async def totals(self) -> dict[str, int]:
         with store_faults():
-            stored = await self.batches.call("HGETALL", _TOTALS)
+            stored = await self.batches.call("HGETALL", TOTALS)
         return {name.decode(): int(amount) for name, amount in stored.items()}
 
     async def is_available(self) -> bool:

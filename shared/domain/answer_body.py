@@ -78,6 +78,7 @@ def result_from_topic_body(body: dict[str, Any]) -> Succeeded | Failed:
         confidence=data["confidence"],
         usage=Usage(**body["usage"]) if body["usage"] is not None else None,
         provider_answer=body.get("provider_answer"),
+        from_cache=body["cached"] or None,
     )
 
 
@@ -87,18 +88,19 @@ _KEPT_PERFORMANCE = ("llm_latency_ms", "queue_ms", "retry_count", "attempts", "r
 def _outcome(
     result: Succeeded | Failed, request_latency_ms: float | None, *, is_replay: bool
 ) -> dict[str, Any]:
+    is_cached = is_replay or (isinstance(result, Succeeded) and result.from_cache is True)
     return {
         "performance": {
             "request_latency_ms": round(request_latency_ms, 3) if request_latency_ms is not None else None,
             "llm_latency_ms": result.llm_latency_ms,
             "queue_ms": result.queue_ms,
-            "cache_hit": is_replay,
+            "cache_hit": is_cached,
             "retry_count": result.retry_count,
             "attempts": result.attempts,
             "rate_limited": result.rate_limited,
         },
         "model": result.model,
-        "cached": is_replay,
+        "cached": is_cached,
         "cost_usd": result.cost_usd,
         "possible_duplicate_charge": result.possible_duplicate_charge,
         "metadata": result.metadata,

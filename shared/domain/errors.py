@@ -46,6 +46,7 @@ class ErrorCode(StrEnum):
     HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     DUPLICATE_REQUEST_ID = "DUPLICATE_REQUEST_ID"
     REQUEST_IN_PROGRESS = "REQUEST_IN_PROGRESS"
+    CACHE_MISS = "CACHE_MISS"
     NOT_FOUND = "NOT_FOUND"
     GONE = "GONE"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -96,6 +97,7 @@ _TYPES: dict[ErrorType, tuple[ErrorCode, ...]] = {
     ErrorType.CONFLICT: (
         ErrorCode.DUPLICATE_REQUEST_ID,
         ErrorCode.REQUEST_IN_PROGRESS,
+        ErrorCode.CACHE_MISS,
         ErrorCode.JOB_CANCELLED,
         ErrorCode.RESULT_DELETED,
         ErrorCode.ALREADY_FINISHED,

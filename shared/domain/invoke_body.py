@@ -32,6 +32,7 @@ _MOST_METADATA = 16
 MOST_MESSAGES = 2048  # OpenAI's own limit
 _MOST_TOKENS = 10_000_000
 MOST_DEADLINE_SECONDS = 3600
+MOST_CACHE_SECONDS = 2_592_000
 
 
 def _visible(text: str) -> str:
@@ -130,6 +131,13 @@ class ChatParameters(Parameters):
     store: bool | None = None
 
 
+class CacheControl(Strict):
+    """What a request wants of the response cache."""
+
+    mode: Literal["default", "bypass", "refresh", "only"] = "default"
+    ttl_seconds: Annotated[int, Field(ge=1, le=MOST_CACHE_SECONDS), BeforeValidator(_whole)] | None = None
+
+
 class InvokeBody(Parameters):
     """A request as a user writes it, before defaults."""
 
@@ -148,6 +156,7 @@ class InvokeBody(Parameters):
     deadline_seconds: Annotated[float, Field(ge=1, le=MOST_DEADLINE_SECONDS)] = 600
     on_unknown: Literal["retry", "fail"] = "retry"
     stream: bool = False
+    cache: CacheControl | None = None
     metadata: Metadata | None = None
 
     @model_validator(mode="after")

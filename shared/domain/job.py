@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
-from shared.domain.invoke_body import ChatParameters, InvokeBody, Message
+from shared.domain.invoke_body import CacheControl, ChatParameters, InvokeBody, Message
 from shared.domain.validation import short_echo
 
 ANY_MODEL = "*"
@@ -55,6 +55,7 @@ class Job:
     deadline: datetime
     is_streamed: bool = False
     """The provider is asked for a stream, and the answer can be read while it is written."""
+    cache: CacheControl | None = None
     is_verbatim: bool = False
     """What it leaves out is left to the provider: OpenAI's own API was asked, not `/invoke`."""
     on_unknown: Literal["retry", "fail"] = "retry"
@@ -96,6 +97,7 @@ def job_from_body(
         created_at=created_at,
         deadline=deadline or created_at + timedelta(seconds=body.deadline_seconds),
         is_streamed=body.stream,
+        cache=body.cache,
         is_verbatim=is_verbatim,
         on_unknown=body.on_unknown,
         metadata=body.metadata,

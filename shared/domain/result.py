@@ -50,6 +50,8 @@ class Succeeded(_Ended):
     usage: Usage | None = None
     provider_answer: dict[str, Any] | None = None
     """All that the provider sent, but for the message of its first choice, which is `message`."""
+    from_cache: Literal[True] | None = None
+    """Another job's call made it."""
 
 
 class Failed(_Ended):

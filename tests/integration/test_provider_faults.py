@@ -22,6 +22,7 @@ from tests.contract.eventually import eventually
 from tests.support.jobs import RecordingSink, make_job
 from tests.support.provider_faults import FAULTS
 from tests.support.provider_process import ScriptedProvider
+from tests.support.sharing import no_sharing
 from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import OpenAIClient, connect_openai_client
@@ -127,7 +128,14 @@ async def processing(client: OpenAIClient) -> AsyncIterator[tuple[JobProcessor, 
         llm = retrying(client, RecordingSink())
         yield (
             JobProcessor(
-                store, NoResultLog(), llm, RecordingSink(), leases, streams=MemoryAnswerStreams(), max_runs=3
+                store,
+                NoResultLog(),
+                llm,
+                RecordingSink(),
+                leases,
+                streams=MemoryAnswerStreams(),
+                sharing=no_sharing(),
+                max_runs=3,
             ),
             store,
         )

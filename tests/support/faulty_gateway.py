@@ -13,6 +13,7 @@ from gateway.main import create_app
 from gateway.ports import QueueUnavailable
 from gateway.settings import GatewaySettings
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
+from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode, job_error
 from shared.domain.job import Job
@@ -63,7 +64,8 @@ def _killer_of_workers(job: Job) -> Failed:
 async def _connect(_: GatewaySettings) -> AsyncIterator[Adapters]:
     store = MemoryResultStore(timedelta(hours=1))
     queue = FaultyQueue(store)
-    yield Adapters(store, queue, MemoryAnswerStreams(), mode="distributed", accepts_caller_keys=False)
+    streams, cache = MemoryAnswerStreams(), MemoryResponseCache(10)
+    yield Adapters(store, queue, streams, cache, mode="distributed", accepts_caller_keys=False)
 
 
 @contextmanager

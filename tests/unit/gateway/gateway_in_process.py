@@ -12,6 +12,7 @@ from gateway.app_state import Adapters
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
+from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.result_watches import Watch
 from shared.domain.job import Job, JobId
@@ -77,6 +78,7 @@ class Gateway:
     store: RecordingStore
     queue: KeptJobs
     streams: MemoryAnswerStreams
+    cache: MemoryResponseCache
 
     async def finish(self, job: Job, result: Succeeded | Failed | None = None) -> None:
         """As a worker does."""
@@ -89,10 +91,11 @@ class Gateway:
 async def gateway_in_process(**settings: str) -> AsyncIterator[Gateway]:
     """A gateway with these settings (in lower case) and nothing from the environment."""
     store, queue, streams = RecordingStore(), KeptJobs(), MemoryAnswerStreams()
+    cache = MemoryResponseCache(10)
 
     @asynccontextmanager
     async def connect(_: GatewaySettings) -> AsyncIterator[Adapters]:
-        yield Adapters(store, queue, streams, mode="one process", accepts_caller_keys=True)
+        yield Adapters(store, queue, streams, cache, mode="one process", accepts_caller_keys=True)
 
     named = {name.lower(): value for name, value in settings.items()}
     app = create_app(load_settings(GatewaySettings, _env_file=None, **named), connect)
@@ -101,4 +104,4 @@ async def gateway_in_process(**settings: str) -> AsyncIterator[Gateway]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://x") as http,
     ):
-        yield Gateway(app, http, store, queue, streams)
+        yield Gateway(app, http, store, queue, streams, cache)

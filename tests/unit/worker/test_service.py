@@ -25,6 +25,7 @@ from shared.ports import (
     StoreUnavailable,
 )
 from tests.support.jobs import RecordingSink, make_job
+from tests.support.sharing import no_sharing
 from worker.leases import Leases, keep_leases
 from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, Partial, RateLimited, Rejected
 from worker.result_log import NoResultLog
@@ -96,7 +97,16 @@ def sink() -> RecordingSink:
 
 @pytest.fixture
 def processor(store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases) -> JobProcessor:
-    return JobProcessor(store, NoResultLog(), llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3)
+    return JobProcessor(
+        store,
+        NoResultLog(),
+        llm,
+        sink,
+        leases,
+        streams=MemoryAnswerStreams(),
+        sharing=no_sharing(),
+        max_runs=3,
+    )
 
 
 async def result_of(store: MemoryResultStore, job: Job) -> Succeeded | Failed:
@@ -297,6 +307,7 @@ async def test_a_store_that_is_away_costs_time_and_never_a_paid_answer(
             sink,
             leases,
             streams=MemoryAnswerStreams(),
+            sharing=no_sharing(),
             max_runs=3,
             store_away_seconds=0.01,
         )
@@ -352,7 +363,15 @@ async def test_every_result_is_copied_before_its_record_is_finished(
 ) -> None:
     log = RecordingLog()
     processor = JobProcessor(
-        store, log, llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3, store_away_seconds=0.001
+        store,
+        log,
+        llm,
+        sink,
+        leases,
+        streams=MemoryAnswerStreams(),
+        sharing=no_sharing(),
+        max_runs=3,
+        store_away_seconds=0.001,
     )
     job = make_job()
     # Given a log that is away for a while
@@ -439,7 +458,14 @@ async def test_what_nobody_can_know_while_the_store_is_away_is_admitted(
     store = Away(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
         processor = JobProcessor(
-            store, NoResultLog(), llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3
+            store,
+            NoResultLog(),
+            llm,
+            sink,
+            leases,
+            streams=MemoryAnswerStreams(),
+            sharing=no_sharing(),
+            max_runs=3,
         )
         job, careful = make_job(), make_job(on_unknown="fail")
         # A job that another worker may have begun is called, and says so
@@ -469,7 +495,9 @@ async def test_what_ended_elsewhere_is_not_called_while_the_store_is_away(
 ) -> None:
     store, log = Away(timedelta(days=1)), ToldLog()
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(store, log, llm, sink, leases, streams=MemoryAnswerStreams(), max_runs=3)
+        processor = JobProcessor(
+            store, log, llm, sink, leases, streams=MemoryAnswerStreams(), sharing=no_sharing(), max_runs=3
+        )
         ended, unknown = make_job(), make_job()
         log.ended.add(ended.id)
         assert isinstance(await processor.process(ended, may_have_run=True), LookAgain)
@@ -500,6 +528,7 @@ async def test_a_store_that_leaves_just_now_is_not_taken_for_one_that_knows(
             sink,
             leases,
             streams=MemoryAnswerStreams(),
+            sharing=no_sharing(),
             max_runs=3,
             store_away_seconds=0.01,
         )

@@ -15,6 +15,7 @@ from shared.domain.result import Failed, Succeeded
 from shared.limits import JobLimits
 from shared.ports import Finished, Run
 from tests.support.jobs import RecordingSink, make_job
+from tests.support.sharing import no_sharing
 from tests.unit.worker.test_service import FakeLLM, FlakyStore, interrupt, result_of
 from worker.leases import keep_leases
 from worker.ports import OutcomeUnknown, Rejected
@@ -84,6 +85,7 @@ async def bench() -> AsyncIterator[Bench]:
             RecordingSink(),
             leases,
             streams=MemoryAnswerStreams(),
+            sharing=no_sharing(),
             max_runs=3,
             store_away_seconds=0.001,
             limits=bench.limits,

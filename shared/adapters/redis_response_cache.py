@@ -1,0 +1,113 @@
+"""The response cache in Redis: an answer that one worker paid for serves every gateway and worker."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.memory_response_cache import END_KEPT_SECONDS
+from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_result_store import TOTALS, job_key
+from shared.adapters.redis_script import RedisScript, store_faults
+from shared.domain.result import Failed, Succeeded, dump_result, instant_ms, load_result
+from shared.ports import Following, Hit, Leading, Run
+
+_INDEX = "llm:cache"
+_GRACE_MS = 5_000
+"""From leading to the lease of the run."""
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kept answer, for who looks at the cache."""
+
+    owner: str
+    fingerprint: str
+    model: str
+    size_bytes: int
+
+
+class RedisResponseCache:
+    """`ResponseCache` beside the result store, whose leases say whether a leader lives."""
+
+    def __init__(self, batches: RedisBatches, max_entries: int) -> None:
+        self._batches = batches
+        self._max_entries = max_entries
+        self._enter = RedisScript("enter_flight")
+        self._leave = RedisScript("leave_flight")
+        self._keep = RedisScript("keep_answer")
+
+    async def find(self, owner: str, fingerprint: str) -> Succeeded | None:
+        with store_faults():
+            stored = await self._batches.call("HGET", _answer_key(owner, fingerprint), "res")
+        return _answer(stored) if stored is not None else None
+
+    async def enter(self, run: Run, asked_at: datetime) -> Hit | Leading | Following:
+        keys = [_answer_key(run.id.owner, run.fingerprint), _flight_key(run), job_key(run.id), TOTALS]
+        reply = await self._enter.run(self._batches, keys, [run.token, instant_ms(asked_at), _GRACE_MS])
+        match reply[0]:
+            case b"hit":
+                return Hit(load_result(reply[1]))
+            case b"following":
+                return Following()
+            case _:
+                return Leading()
+
+    async def leave(self, run: Run, end: Succeeded | Failed | None) -> None:
+        told = (dump_result(end), instant_ms(end.completed_at)) if end is not None else ("", 0)
+        arguments = [run.token, *told, round(END_KEPT_SECONDS * 1000)]
+        await self._leave.run(self._batches, [_flight_key(run)], arguments)
+
+    async def keep(self, run: Run, result: Succeeded, ttl_seconds: int) -> None:
+        keys = [_INDEX, _answer_key(run.id.owner, run.fingerprint)]
+        arguments = [dump_result(result), result.model, ttl_seconds * 1000, self._max_entries]
+        await self._keep.run(self._batches, keys, arguments)
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Everything that is kept now."""
+        cursor: Any = 0
+        while True:
+            with store_faults():
+                cursor, members = await self._batches.call("ZSCAN", _INDEX, cursor, "COUNT", _AT_ONCE)
+            for key, _ in members:
+                entry = await self._entry(key.decode())
+                if entry is not None:
+                    yield entry
+            if not int(cursor):
+                return
+
+    async def forget(self, entry: Entry) -> None:
+        key = _answer_key(entry.owner, entry.fingerprint)
+        with store_faults():
+            await self._batches.call("DEL", key)
+            await self._batches.call("ZREM", _INDEX, key)
+
+    async def counts(self) -> tuple[int, int]:
+        """Hits and misses since the store began."""
+        with store_faults():
+            told = await self._batches.call("HMGET", TOTALS, "cache_hits", "cache_misses")
+        hits, misses = (int(count or 0) for count in told)
+        return hits, misses
+
+    async def _entry(self, key: str) -> Entry | None:
+        with store_faults():
+            model = await self._batches.call("HGET", key, "model")
+            size_bytes = await self._batches.call("HSTRLEN", key, "res")
+        if model is None:
+            return None  # its time was over
+        owner, fingerprint = key.removeprefix(f"{_INDEX}:").split(":")
+        return Entry(owner, fingerprint, model.decode(), size_bytes)
+
+
+def _answer(stored: bytes) -> Succeeded | None:
+    result = load_result(stored)
+    return result if isinstance(result, Succeeded) else None
+
+
+def _answer_key(owner: str, fingerprint: str) -> str:
+    return f"{_INDEX}:{owner}:{fingerprint}"
+
+
+def _flight_key(run: Run) -> str:
+    return f"llm:flight:{run.id.owner}:{run.fingerprint}"

@@ -95,8 +95,21 @@ def body(prompt: str = "x", **more: object) -> dict[str, object]:
     return {"user_prompt": f"{uuid4()} {prompt}", "request_id": str(uuid4()), **more}
 
 
-async def test_a_planted_key_is_nowhere(watched: Watched) -> None:
-    # Given a key where it belongs, on every way that a job can end
+CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}]}
+HEADERS = (
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Cache-Control",
+    "Prefer",
+    "traceparent",
+    "Content-Type",
+    "Authorization",
+    "X-Api-Key",
+)
+
+
+def plant_where_it_belongs(watched: Watched) -> None:
+    """On every way that a job can end, also as a stream and from the cache."""
     for prompt in ("", "[[status=401]]", "[[status=500]]", "[[cut]]", "[[malformed]]", "[[status=400]]"):
         asked = body(prompt, openai_api_key=KEY)
         watched.ask("POST", "/invoke", json=asked)
@@ -104,24 +117,58 @@ async def test_a_planted_key_is_nowhere(watched: Watched) -> None:
         watched.ask("GET", f"/result/{asked['request_id']}")
         watched.ask("POST", f"/result/{asked['request_id']}/cancel")
         watched.ask("DELETE", f"/result/{asked['request_id']}")
-    # And where it does not
-    for field_name in ("model", "request_id", "openai_api_key", "temperature", "metadata", "unknown"):
+    for prompt in (
+        "[[token_ms=5]] and so on",
+        "[[cut times=1 token_ms=5]]",
+        "[[malformed]]",
+        "[[status=401]]",
+    ):
+        streamed = body(prompt, openai_api_key=KEY, stream=True, temperature=0)
+        watched.ask("POST", "/invoke", json=streamed)
+        watched.ask("GET", f"/result/{streamed['request_id']}/events")
+        watched.ask("POST", "/invoke", json=streamed | {"request_id": str(uuid4())})
+
+
+def plant_where_it_does_not(watched: Watched) -> None:
+    """In fields, names, headers and paths."""
+    for field_name in (
+        "model",
+        "request_id",
+        "openai_api_key",
+        "temperature",
+        "metadata",
+        "unknown",
+        "cache",
+    ):
         watched.ask("POST", "/invoke", json=body() | {field_name: f"{KEY} !"})
     watched.ask("POST", "/invoke", json=body() | {KEY: 1})
     watched.ask("POST", "/invoke", content=f'{{"{KEY}'.encode())
     watched.ask("POST", f"/invoke?wait={KEY}", json=body())
-    for name in ("Idempotency-Key", "Prefer", "traceparent", "Content-Type", "Authorization", "X-Api-Key"):
-        watched.ask("POST", "/invoke", json=body(), headers={**ANNA.headers, name: f"Bearer {KEY}"})
+    for wrong in ({"model": KEY}, {KEY: 1}, {"messages": [{KEY: 1}]}, {"n": KEY}):
+        watched.ask("POST", "/v1/chat/completions", json=CHAT | wrong)
+    for name in HEADERS:
+        planted = {**ANNA.headers, name: f"Bearer {KEY}"}
+        watched.ask("POST", "/invoke", json=body(), headers=planted)
         watched.ask("POST", "/invoke", json=body(), headers={**ANNA.headers, name: ANNA.token})
+        watched.ask("POST", "/v1/chat/completions", json=CHAT, headers=planted)
+        watched.ask("GET", f"/result/{uuid4()}/events", headers=planted)
     for path in (
         f"/result/{KEY}",
         f"/{KEY}",
+        f"/v1/models/{KEY}",
+        f"/v1/{KEY}",
         f"/result/{ANNA.token}?key={KEY}",
         "/stats",
         "/metrics",
         "/openapi.json",
     ):
         watched.ask("GET", path)
+
+
+async def test_a_planted_key_is_nowhere(watched: Watched) -> None:
+    # Given a key wherever a caller may put one
+    plant_where_it_belongs(watched)
+    plant_where_it_does_not(watched)
     # And on the topic, where it never belongs
     last = body(openai_api_key=KEY)
     nonsense: list[dict[str, object]] = [{"openai_api_key": KEY}, {KEY: 1}]

@@ -17,7 +17,7 @@ Chunk = dict[str, Any]
 
 
 class AnswerStream:
-    """Gathers chunks for 25 ms, the first of them for no time, and writes them in one step.
+    """Gathers chunks for 25 ms, those until the first word for no time, and writes them in one step.
 
     Once something could not be written, nothing more is: the stored result has it all, and a stream with
     a hole would be worse than one that ends.
@@ -30,12 +30,14 @@ class AnswerStream:
         self._written = 0
         self._written_bytes = 0
         self._has_chunks = False
+        self._has_words = False
         self._is_whole = True
         self._flushing: asyncio.Task[None] | None = None
 
     def add(self, chunk: Chunk) -> None:
         """The provider's next chunk, which is this stream's from now on."""
         self._has_chunks = True
+        self._has_words = self._has_words or _says_something(chunk)
         if not self._pending or not _merge(self._pending[-1], chunk):
             self._append(chunk)
 
@@ -59,8 +61,10 @@ class AnswerStream:
 
     async def _flush_while_it_comes(self) -> None:
         while self._pending:
+            had_words = self._has_words
             await self._flush()
-            await asyncio.sleep(_BATCH_SECONDS)
+            if had_words:
+                await asyncio.sleep(_BATCH_SECONDS)
 
     async def _flush(self) -> None:
         pieces = [to_json(chunk) for chunk in self._pending]
@@ -86,6 +90,12 @@ async def answer_stream(writer: StreamWriter, run: Run) -> AsyncIterator[AnswerS
         yield stream
     finally:
         await stream.close()
+
+
+def _says_something(chunk: Chunk) -> bool:
+    """A provider begins with a role, and thinks before the first word."""
+    deltas = [choice.get("delta") or {} for choice in chunk.get("choices") or ()]
+    return any(value for delta in deltas for name, value in delta.items() if name != "role")
 
 
 def _merge(last: Chunk, new: Chunk) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--short] [--only throughput|in-flight]`."""
+"""`python -m tests.bench [--short] [--only throughput|in-flight|first-token]`."""
 
 import argparse
 import os
@@ -10,9 +10,11 @@ from pathlib import Path
 import uvloop
 
 from tests.bench.cores import ALL_CORES, CpuMeter, pin
+from tests.bench.first_token import FirstToken, measure_first_token
 from tests.bench.in_flight import InFlight, Offer, measure_in_flight
 from tests.bench.report import Report
 from tests.bench.servers import (
+    HOST,
     ROOT,
     Brokers,
     running_brokers,
@@ -28,6 +30,7 @@ RESULTS = ROOT / ".cache" / "bench"
 
 _SHORT_PLAN = Plan(rounds=1, warm_up_seconds=1, seconds=2)
 _TINY_PLAN = Plan(connections=(16,), has_replay=False, rounds=1, warm_up_seconds=1, seconds=4)
+_STREAMS, _SHORT_STREAMS = 500, 50
 _SHORT_OFFER = Offer(call_seconds=3, steady_seconds=5)
 
 _started_at = time.monotonic()
@@ -50,10 +53,12 @@ def _run(words: argparse.Namespace) -> Report:
     with running_brokers() as brokers:
         say(brokers.name)
         report = Report(command=" ".join(["python -m tests.bench", *sys.argv[1:]]), brokers=brokers.name)
-        if words.only != "in-flight":
+        if words.only in (None, "throughput"):
             report.throughput = _throughput(brokers, _plan(words))
-        if words.only != "throughput" and not words.tiny:
+        if words.only in (None, "in-flight") and not words.tiny:
             report.in_flight = _in_flight(brokers, _SHORT_OFFER if words.short else Offer())
+        if words.only in (None, "first-token") and not words.tiny:
+            report.first_token = _first_token(brokers, _SHORT_STREAMS if words.short else _STREAMS)
     return report
 
 
@@ -68,7 +73,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--tiny", action="store_true", help="one point of 5 s: only shows that the bench runs"
     )
-    parser.add_argument("--only", choices=["throughput", "in-flight"])
+    parser.add_argument("--only", choices=["throughput", "in-flight", "first-token"])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
     return parser.parse_args()
 
@@ -100,6 +105,16 @@ def _in_flight(brokers: Brokers, offer: Offer) -> InFlight:
         say(f"gateway and worker are ready: {offer.per_second * offer.call_seconds:.0f} calls in flight")
         meter = CpuMeter({**service.pids, **brokers.pids, "provider": [provider.child.pid]})
         return uvloop.run(measure_in_flight(service, meter, provider, offer, say))
+
+
+def _first_token(brokers: Brokers, streams: int) -> FirstToken:
+    with (
+        ScriptedProvider() as provider,
+        running_service(brokers, provider.base_url) as service,
+    ):
+        say("gateway and worker are ready: the first word of a stream")
+        url = f"http://{HOST}:{service.port}/v1"
+        return uvloop.run(measure_first_token(provider.base_url, url, streams, say))
 
 
 if __name__ == "__main__":

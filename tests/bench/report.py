@@ -10,6 +10,7 @@ import orjson
 import psutil
 
 from tests.bench.cores import CAN_PIN, CORES
+from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight
 from tests.bench.throughput import PARTS, Sample
 
@@ -33,13 +34,13 @@ class Report:
     )
     throughput: list[Sample] = field(default_factory=list)
     in_flight: InFlight | None = None
+    first_token: FirstToken | None = None
 
     @property
     def problem(self) -> str:
         """The first wrong or missing answer; empty if there was none."""
-        parts: list[Sample | InFlight] = [*self.throughput]
-        if self.in_flight:
-            parts.append(self.in_flight)
+        parts: list[Sample | InFlight | FirstToken] = [*self.throughput]
+        parts += [part for part in (self.in_flight, self.first_token) if part is not None]
         bad = (part for part in parts if part.failed or part.wrong)
         return next((part.first_problem or "failed" for part in bad), "")
 
@@ -60,6 +61,8 @@ class Report:
             lines += ["", *_throughput_lines(self.throughput)]
         if self.in_flight:
             lines += ["", *_in_flight_lines(self.in_flight)]
+        if self.first_token:
+            lines += ["", *_first_token_lines(self.first_token)]
         return "\n".join([*lines, "", f"Wrong or failed answers: {self.problem or 'none'}", ""])
 
 
@@ -131,6 +134,23 @@ def _in_flight_lines(found: InFlight) -> list[str]:
         _row(["", ""]),
         _row(["---", "---:"]),
         *(_row([name, value]) for name, value in rows.items()),
+    ]
+
+
+def _first_token_lines(found: FirstToken) -> list[str]:
+    rows = {
+        "From the provider itself, p50": found.direct_ms_p50,
+        "Through the service, p50": found.through_ms_p50,
+        "Through the service, p99": found.through_ms_p99,
+        "Added, p50": found.added_ms_p50,
+    }
+    return [
+        f"## First word of a stream: {found.streams} streams each way, one at a time, not pinned (wanted: "
+        "at most 10 ms added at p50)",
+        "",
+        _row(["", "ms"]),
+        _row(["---", "---:"]),
+        *(_row([name, f"{ms:.1f}"]) for name, ms in rows.items()),
     ]
 
 

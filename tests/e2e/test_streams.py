@@ -20,6 +20,8 @@ from tests.e2e.conftest import cluster_settings, provider_settings
 from tests.e2e.test_lifecycle import until
 from tests.support.event_stream import Event, async_events_of, events_of, text_of
 from tests.support.provider_process import ScriptedProvider
+from tests.support.redis_process import RedisServer
+from tests.support.redis_servers import any_binary
 from tests.support.server import AnyKafka, AnyRedis
 from tests.support.service_processes import gateway, one_process, worker
 
@@ -283,3 +285,26 @@ def test_another_worker_writes_the_answer_anew_when_the_first_is_killed(
     assert retrying.data == {"attempt": 2, "reset": True}
     assert text_of([*before, *after]) == result.data["data"]["response"] == f"echo: {prompt}"
     assert result.data["possible_duplicate_charge"] is True
+
+
+def test_a_stream_whose_store_goes_away_is_completed_from_the_log(
+    apache_kafka: AnyKafka, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    prompt, request_id = f"[[token_ms=150]] {uuid4()} {WORDS}", str(uuid4())
+    with RedisServer(any_binary()) as redis:
+        settings = cluster_settings(apache_kafka, redis, provider)
+        with (
+            gateway(tmp_path, **settings) as service,
+            worker(tmp_path, **settings),
+            httpx.Client(base_url=service.url, timeout=60) as http,
+        ):
+            body = {"user_prompt": prompt, "request_id": request_id, "stream": True}
+            with http.stream("POST", "/invoke", json=body) as response:
+                events = events_of(response.iter_lines())
+                before = [next(events), next(events), next(events)]
+                redis.kill()
+                *after, result = events
+    # Nothing more could be written, and not a word is missing or comes twice
+    assert text_of([*before, *after]) == result.data["data"]["response"] == f"echo: {prompt}"
+    assert not any(event.name == "retrying" for event in after)
+    assert len(provider.calls_of(prompt)) == 1

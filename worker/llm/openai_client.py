@@ -151,6 +151,14 @@ def _missing_key() -> Rejected:
     return fault
 
 
+def _unwritable(reason: Exception) -> Rejected:
+    """LangChain knows content that this API has no place for."""
+    message = "The messages cannot be written in the form of chat completions"
+    fault = Rejected(ErrorCode.UPSTREAM_REJECTED, message, provider_message=str(reason))
+    fault.attempts = 0
+    return fault
+
+
 class _SessionChatOpenAI(ChatOpenAI):
     """`ChatOpenAI` whose HTTP call is the `post` of each answer; its own clients are never built."""
 
@@ -187,7 +195,10 @@ class _SessionChatOpenAI(ChatOpenAI):
     ) -> ChatResult:
         post: Post = kwargs.pop("post")
         job: Job = kwargs.pop("job")
-        payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        try:
+            payload = self._get_request_payload(messages, stop=stop, **kwargs)
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise _unwritable(fault) from None
         put_back(payload, job)
         answer = await post(payload)
         try:

@@ -51,6 +51,24 @@ async def test_the_first_chunk_goes_at_once_and_what_comes_meanwhile_in_one_step
     assert streams.steps == [[text("a")], [text(" b c d")]]
 
 
+async def test_the_first_word_waits_for_nobody_though_a_role_came_before_it() -> None:
+    streams = RecordingStreams()
+    role = {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+    async with answer_stream(streams, RUN) as stream:
+        stream.add(role)
+        while not streams.steps:
+            await asyncio.sleep(0)
+        stream.add(text("a"))
+        for _ in range(20):
+            await asyncio.sleep(0)  # no time passes
+        assert streams.steps == [[role], [text("a")]]
+        stream.add(text("b"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(streams.steps) == 2
+    assert streams.steps[2:] == [[text("b")]]
+
+
 @pytest.mark.parametrize(
     ("chunks", "pieces"),
     [

@@ -74,6 +74,8 @@ async def begun(followed: AsyncGenerator[Told]) -> tuple[Told, AsyncGenerator[To
     async for told in followed:
         before.append(told)
         quiet_seconds += isinstance(told, Quiet)
+        if isinstance(told, Answered | Ended):
+            await followed.aclose()
         if _is_telling(told) or quiet_seconds == _SILENT_SECONDS:
             return told, _again(before, followed)
     raise RuntimeError("what is followed has no end")

@@ -113,11 +113,8 @@ def _plain_text(chunk: Chunk) -> str | None:
     if not isinstance(choices, list) or len(choices) != 1 or chunk.get("usage"):
         return None
     choice = choices[0]
-    if (
-        choice.get("finish_reason") is not None
-        or choice.get("logprobs")
-        or set(choice["delta"]) != {"content"}
-    ):
+    delta = choice.get("delta") or {}
+    if choice.get("finish_reason") is not None or choice.get("logprobs") or set(delta) != {"content"}:
         return None
     content = choice["delta"]["content"]
     return content if isinstance(content, str) else None

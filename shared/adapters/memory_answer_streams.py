@@ -10,6 +10,8 @@ from shared.adapters.stream_followers import MOST_PIECES_AT_ONCE, STREAM_KEPT_SE
 from shared.domain.job import JobId
 from shared.ports import Piece, Run
 
+_MOST_BYTES = 268_435_456
+
 
 @dataclass(slots=True)
 class _Stream:
@@ -19,14 +21,17 @@ class _Stream:
     pieces: list[bytes] = field(default_factory=list)
     overtaken: set[str] = field(default_factory=set)
     """Runs that have lost the job to a later one."""
+    size_bytes: int = 0
     ends_at: float = 0.0
 
 
 class MemoryAnswerStreams:
-    """`AnswerStreams` in a dict, the one that was written to last at its end."""
+    """`AnswerStreams` in a dict, what was written to last at its end; the first go when it is full."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, most_bytes: int = _MOST_BYTES) -> None:
         self._clock = clock
+        self._most_bytes = most_bytes
+        self._size_bytes = 0
         self._streams: dict[JobId, _Stream] = {}
         self._followers = StreamFollowers()
 
@@ -42,6 +47,9 @@ class MemoryAnswerStreams:
         new = pieces[max(0, stream.last + 1 - first) :]
         stream.pieces.extend(new)
         stream.last += len(new)
+        added_bytes = sum(map(len, new))
+        stream.size_bytes += added_bytes
+        self._size_bytes += added_bytes
         stream.ends_at = self._clock() + STREAM_KEPT_SECONDS
         self._followers.wake(run.id)
         return True
@@ -61,6 +69,7 @@ class MemoryAnswerStreams:
         now = self._clock()
         while self._streams:
             oldest = next(iter(self._streams))
-            if self._streams[oldest].ends_at > now:
+            is_full = self._size_bytes > self._most_bytes and len(self._streams) > 1
+            if self._streams[oldest].ends_at > now and not is_full:
                 return
-            del self._streams[oldest]
+            self._size_bytes -= self._streams.pop(oldest).size_bytes

@@ -141,3 +141,11 @@ async def test_memory_forgets_what_nobody_writes_to_any_more(job_id: JobId) -> N
     assert len(await streams.read(job_id, 0)) == 1
     now = 601.0
     assert await streams.read(job_id, 0) == ()
+
+
+async def test_memory_is_bounded_and_what_was_written_to_first_goes_first() -> None:
+    streams = MemoryAnswerStreams(most_bytes=100)
+    runs = [Run(JobId("public", str(number)), "one", "f") for number in range(3)]
+    for run in runs:
+        await streams.append(run, 1, [b"a" * 60])
+    assert [len(await streams.read(run.id, 0)) for run in runs] == [0, 0, 1]

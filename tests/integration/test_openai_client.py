@@ -101,3 +101,19 @@ async def test_a_server_that_is_not_there_was_not_called() -> None:
     ) as client:
         with pytest.raises(Unavailable):
             await client.complete(make_job(), 1)
+
+
+async def test_a_stream_longer_than_allowed_is_cut_off(provider: ScriptedProvider) -> None:
+    told: list[object] = []
+    connecting = connect_openai_client(
+        provider.base_url,
+        SecretStr("sk-service"),
+        connect_timeout_seconds=5,
+        read_timeout_seconds=5,
+        max_answer_bytes=20_000,
+    )
+    async with connecting as client:
+        await client.complete(make_job(user_prompt="word " * 1_000), 1, told.append)
+        with pytest.raises(OutcomeUnknown, match="WORKER_MAX_ANSWER_BYTES=20000"):
+            await client.complete(make_job(user_prompt="word " * 10_000), 1, told.append)
+    assert len(told) > 1_000

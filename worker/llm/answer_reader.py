@@ -50,6 +50,8 @@ class AnswerReader:
             if most_bytes < 0:
                 raise self._too_long()
             answer.feed(data)
+            if answer.size_bytes > self._max_bytes:
+                raise self._too_long()
             if answer.is_done:
                 return
 

@@ -17,6 +17,7 @@ Chunk = dict[str, Any]
 _DONE = b"[DONE]"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _MOST_CHOICES = 128
+_MOST_LINE_BYTES = 2_097_152
 _NAMES = frozenset({"id", "type", "name", "role"})
 
 
@@ -26,7 +27,7 @@ class _Strict(BaseModel):
 
 class _Choice(_Strict):
     index: Annotated[int, Field(ge=0, lt=_MOST_CHOICES)] = 0
-    delta: dict[str, Any] = {}
+    delta: dict[str, Any] | None = None
     finish_reason: str | None = None
 
 
@@ -44,11 +45,16 @@ class StreamedAnswer:
         self._line = bytearray()
         self._answer: Chunk = {}
         self._choices: dict[int, Chunk] = {}
+        self._envelope_bytes = 0
         self.is_done = False
+        self.size_bytes = 0
+        """Of what it comes to so far, about: the chunks without what all of them repeat."""
 
     def feed(self, data: bytes) -> None:
         """More bytes; an `LLMError` if they are no chunks, or tell one."""
         self._line += data
+        if len(self._line) > _MOST_LINE_BYTES:
+            raise unreadable()
         if b"\n" not in data and b"\r" not in data:
             return
         *lines, rest = _LINE_END.split(bytes(self._line))
@@ -79,6 +85,9 @@ class StreamedAnswer:
                 self._grow(choice, raw)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise unreadable() from None
+        self._envelope_bytes = self._envelope_bytes or len(data)
+        self.size_bytes += max(0, len(data) - self._envelope_bytes)
+        chunk.setdefault("choices", [])
         self._tell(chunk)
 
     def _grow(self, choice: _Choice, raw: Chunk) -> None:
@@ -88,7 +97,7 @@ class StreamedAnswer:
             "finish_reason": None,
         }
         whole = self._choices.setdefault(choice.index, begun)
-        _grow_message(whole["message"], choice.delta)
+        _grow_message(whole["message"], choice.delta or {})
         for name, value in raw.items():
             if name == "logprobs":
                 whole[name] = _longer_logprobs(whole.get(name), value)

@@ -111,3 +111,30 @@ def test_an_error_in_a_stream_is_the_error_of_the_call(
     with pytest.raises(kind) as fault:
         read(b"data: " + orjson.dumps({"error": error}) + b"\n\n")
     assert fault.value.code == code
+
+
+def test_chunks_without_choices_or_delta_are_as_good_as_empty() -> None:
+    body = b'data: {"id": "c", "usage": {"x": 1}}\n\ndata: {"choices": [{"index": 0, "delta": null}]}\n\n'
+    word = b'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}\n\n'
+    whole, told = read(body + word + DONE)
+    assert whole["choices"][0]["message"]["content"] == "a"
+    assert [len(chunk["choices"]) for chunk in told] == [0, 1, 1]
+
+
+def test_its_size_is_what_it_says_and_not_what_every_chunk_repeats() -> None:
+    _, chunks = recorded("tools")
+    answer = StreamedAnswer(lambda _: None)
+    for chunk in chunks * 50:
+        answer.feed(b"data: " + orjson.dumps({**chunk, "choices": []}) + b"\n\n")
+    assert answer.size_bytes < 20_000
+    for _ in range(100):
+        answer.feed(b'data: {"choices": [{"delta": {"content": "' + b"a" * 1000 + b'"}}]}\n\n')
+    assert answer.size_bytes > 50_000
+
+
+def test_a_line_without_an_end_is_not_kept() -> None:
+    answer = StreamedAnswer(lambda _: None)
+    answer.feed(b"a" * 1_000_000)
+    answer.feed(b"a" * 1_000_000)
+    with pytest.raises(OutcomeUnknown, match="cannot be read"):
+        answer.feed(b"a" * 1_000_000)

@@ -118,6 +118,10 @@ def strictly_again(services: Services) -> httpx.Response:
     return services.usual.post("/invoke", json=running(services.usual), headers={"Prefer": "handling=strict"})
 
 
+def uncached(services: Services) -> httpx.Response:
+    return services.usual.post("/invoke", json=body_of() | {"temperature": 0, "cache": {"mode": "only"}})
+
+
 def mismatch(services: Services) -> httpx.Response:
     return services.usual.post("/invoke", json=body_of(), headers={"Idempotency-Key": str(uuid4())})
 
@@ -172,6 +176,7 @@ CAUSES: dict[ErrorCode, Cause] = {
     ErrorCode.REQUEST_TIMEOUT: sent(post_head(10) + b"{"),
     ErrorCode.DUPLICATE_REQUEST_ID: after(conflicting),
     ErrorCode.REQUEST_IN_PROGRESS: strictly_again,
+    ErrorCode.CACHE_MISS: uncached,
     ErrorCode.DEADLINE_EXCEEDED: after(expired),
     ErrorCode.JOB_CANCELLED: after(cancelled),
     ErrorCode.RESULT_DELETED: after(deleted),

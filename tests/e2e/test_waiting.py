@@ -104,7 +104,7 @@ def waiting(url: str) -> int:
 def test_a_client_that_leaves_frees_its_wait_at_once_and_keeps_its_job(
     service_url: str, provider: ScriptedProvider, way: str
 ) -> None:
-    body = slow(4000)
+    body = slow(2500)
     if way != "claims":
         httpx.post(f"{service_url}/submit", json=body).raise_for_status()
     raw = orjson.dumps(body)

@@ -1,14 +1,13 @@
 """The events of an answer: `delta`, `retrying`, and at last `result` or `error`."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from typing import Any
 
 import orjson
 
 from gateway.chat.answers import completion_body
-from gateway.event_stream import PING, PING_SECONDS, event
-from gateway.following import Ended, Quiet, Told
+from gateway.event_stream import event
+from gateway.following import Ended, News, Told, as_events
 from gateway.sent_answer import Diverged, SentAnswer
 from gateway.service import Answered
 from shared.domain.result import Failed, Succeeded
@@ -29,19 +28,12 @@ class AnswerEvents:
         self._sent = SentAnswer()
         self._position = 0
 
-    async def events(self, followed: AsyncGenerator[Told]) -> AsyncGenerator[bytes]:
+    def events(self, followed: AsyncGenerator[Told]) -> AsyncGenerator[bytes]:
         """All events after the position; what came before is only counted in."""
-        quiet_seconds = 0
-        async with aclosing(followed):
-            async for told in followed:
-                quiet_seconds = quiet_seconds + 1 if isinstance(told, Quiet) else 0
-                if written := self._written(told, quiet_seconds):
-                    yield written
+        return as_events(followed, self._written)
 
-    def _written(self, told: Told, quiet_seconds: int) -> bytes:
+    def _written(self, told: News) -> bytes:
         match told:
-            case Quiet():
-                return b"" if quiet_seconds % PING_SECONDS else PING
             case Ended():
                 return _GOES_ON
             case Answered(Succeeded() as succeeded):

@@ -1,18 +1,18 @@
 """An answer followed while it is written, from any position, until its job ends."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from gateway.caller import Caller
+from gateway.event_stream import PING, PING_SECONDS
 from gateway.service import Answered
 from gateway.waits import Waits
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Deleted, Finished, JobClaims, Piece, ResultWatch, StoreUnavailable, StreamReader
 
-_SILENT_SECONDS = 15
 _LOOK_SECONDS = 1.0
 """What wakes a follower may get lost; what it looks for is stored."""
 
@@ -27,7 +27,8 @@ class Quiet:
     """Nothing has come for a while."""
 
 
-Told = Sequence[Piece] | Answered | Quiet | Ended
+News = Sequence[Piece] | Answered | Ended
+Told = News | Quiet
 
 
 class AnswerFollower:
@@ -76,7 +77,7 @@ async def begun(followed: AsyncGenerator[Told]) -> tuple[Told, AsyncGenerator[To
         quiet_seconds += isinstance(told, Quiet)
         if isinstance(told, Answered | Ended):
             await followed.aclose()
-        if _is_telling(told) or quiet_seconds == _SILENT_SECONDS:
+        if _is_telling(told) or quiet_seconds == PING_SECONDS:
             return told, _again(before, followed)
     raise RuntimeError("what is followed has no end")
 
@@ -86,6 +87,21 @@ def _is_telling(told: Told) -> bool:
     if isinstance(told, Answered | Ended | Quiet):
         return not isinstance(told, Quiet)
     return not all(piece.is_retry for piece in told)
+
+
+async def as_events(followed: AsyncGenerator[Told], write: Callable[[News], bytes]) -> AsyncGenerator[bytes]:
+    """What `write` makes of it, and a ping for who hears nothing for a while."""
+    quiet_seconds = 0
+    async with aclosing(followed):
+        async for told in followed:
+            if isinstance(told, Quiet):
+                quiet_seconds += 1
+                if quiet_seconds % PING_SECONDS == 0:
+                    yield PING
+                continue
+            quiet_seconds = 0
+            if written := write(told):
+                yield written
 
 
 async def _again(before: Sequence[Told], others: AsyncGenerator[Told]) -> AsyncGenerator[Told]:

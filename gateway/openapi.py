@@ -44,13 +44,13 @@ _LIMITS = {
     for name in ("RateLimit-Policy", "RateLimit")
 }
 _NO_RETRY = {"x-should-retry": {"schema": {"type": "string", "enum": ["false"]}}}
-HEADERS: dict[int, Json] = {
+_HEADERS: dict[int, Json] = {
     409: {**_NO_RETRY, "Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
     429: {**_RETRY_AFTER, **_LIMITS},
     500: _NO_RETRY,
     503: {**_NO_RETRY, **_RETRY_AFTER},
 }
-REASONS = {
+_REASONS = {
     400: "Invalid; `error.field` and `error.details` say what is allowed",
     401: "The provider refused the key",
     404: "Unknown",
@@ -65,7 +65,7 @@ REASONS = {
     500: "A fault of the service; `error.trace_id` finds it in the log",
     503: "Not accepted, or the provider is away; try again after `Retry-After`",
 }
-ANY_ROUTE = (405, 408, 413, 431, 500)
+_ANY_ROUTE = (405, 408, 413, 431, 500)
 _READING = (ErrorCode.INVALID_FIELD, ErrorCode.STORE_UNAVAILABLE, ErrorCode.INTERNAL_ERROR)
 _NOT_SUBMITTING = {
     ErrorCode.ALREADY_FINISHED,
@@ -82,42 +82,47 @@ EVENT: Json = {
 }
 
 
-def _refusals(
-    statuses: tuple[int, ...], model: Any = ErrorAnswer, codes: Collection[ErrorCode] = _READING
+def refusals(
+    statuses: tuple[int, ...],
+    model: Any = ErrorAnswer,
+    codes: Collection[ErrorCode] = _READING,
+    form: str = "",
 ) -> Responses:
+    """The answers of these statuses and of those that any route has; `form` is said before the examples."""
     return {
         status: {
             "model": model,
-            "description": REASONS[status],
-            "headers": HEADERS.get(status, {}),
-            "content": {"application/json": {"examples": error_examples(status, codes)}},
+            "description": _REASONS[status],
+            "headers": _HEADERS.get(status, {}),
+            "content": {"application/json": {"examples": error_examples(status, codes, form)}},
         }
-        for status in sorted({*statuses, *ANY_ROUTE})
+        for status in sorted({*statuses, *_ANY_ROUTE})
     }
 
 
-def _example(name: str) -> Json:
+def example(name: str) -> Json:
+    """Content whose example `put_examples` fills in."""
     return {"application/json": {"examples": {name: {"value": ""}}}}
 
 
 def _report(model: type[BaseModel], description: str) -> Responses:
     answer = {"model": model, "description": description}
-    return {**_refusals(()), 200: answer}
+    return {**refusals(()), 200: answer}
 
 
 JOB_STATUSES = tuple(set(STATUS_OF_CODE.values()) - {404, 410})
 JOB_ANSWERS: Responses = {
-    **_refusals(JOB_STATUSES, ErrorAnswer | FailedAnswer, frozenset(ErrorCode) - _NOT_SUBMITTING),
+    **refusals(JOB_STATUSES, ErrorAnswer | FailedAnswer, frozenset(ErrorCode) - _NOT_SUBMITTING),
     200: {
         "model": SucceededAnswer,
         "description": "The result; with `stream`, its events",
-        "content": {**_example("succeeded"), "text/event-stream": {"schema": EVENT}},
+        "content": {**example("succeeded"), "text/event-stream": {"schema": EVENT}},
         "headers": {**REPLAYED, **_PREFERENCE_APPLIED, **_LIMITS},
     },
     202: {
         "model": AcceptedAnswer,
         "description": "Accepted, still running; `Location` says where the result will be",
-        "content": _example("accepted"),
+        "content": example("accepted"),
         "headers": {
             "Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}},
             **_RETRY_AFTER,
@@ -129,18 +134,18 @@ JOB_ANSWERS: Responses = {
 # FastAPI would add its stock 422 to a route with a path parameter; no such answer exists.
 _NO_STOCK_422: Responses = {"4XX": {"model": ErrorAnswer, "description": "Every refusal has this body"}}
 RESULT_ANSWERS: Responses = {
-    **_refusals((400, 404, 410, 503)),
+    **refusals((400, 404, 410, 503)),
     200: {
         "model": SucceededAnswer | FailedAnswer,
         "description": "How the job ended",
-        "content": _example("succeeded"),
+        "content": example("succeeded"),
         "headers": {**REPLAYED, **_PREFERENCE_APPLIED},
     },
     202: JOB_ANSWERS[202],
     **_NO_STOCK_422,
 }
 EVENTS_ANSWERS: Responses = {
-    **_refusals((400, 404, 410, 503)),
+    **refusals((400, 404, 410, 503)),
     200: {
         "content": {"text/event-stream": {"schema": EVENT}},
         "description": "Events `delta`, `retrying`, and at last `result` or `error`",
@@ -148,13 +153,13 @@ EVENTS_ANSWERS: Responses = {
     **_NO_STOCK_422,
 }
 CANCEL_ANSWERS: Responses = {
-    **_refusals((404, 409, 410, 503), codes=(*_READING, ErrorCode.ALREADY_FINISHED)),
-    200: {"model": FailedAnswer, "description": "It is cancelled", "content": _example("cancelled")},
+    **refusals((404, 409, 410, 503), codes=(*_READING, ErrorCode.ALREADY_FINISHED)),
+    200: {"model": FailedAnswer, "description": "It is cancelled", "content": example("cancelled")},
     202: {**JOB_ANSWERS[202], "description": "Whoever runs it is told"},
     **_NO_STOCK_422,
 }
 DELETE_ANSWERS: Responses = {
-    **_refusals((404, 409, 410, 503), codes=(*_READING, ErrorCode.STILL_RUNNING)),
+    **refusals((404, 409, 410, 503), codes=(*_READING, ErrorCode.STILL_RUNNING)),
     204: {"description": "Erased; the id stays taken"},
     **_NO_STOCK_422,
 }
@@ -170,7 +175,7 @@ READY_ANSWERS: Responses = {
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
 JWKS_ANSWERS: Responses = _report(JwksAnswer, "The workers' public keys, the current one first")
 METRICS_ANSWERS: Responses = {
-    **_refusals(()),
+    **refusals(()),
     200: {"content": {"text/plain": {}}, "description": "Figures of this process"},
 }
 

@@ -9,7 +9,7 @@ from gateway.cached_answers import CachedAnswers
 from gateway.caller import Caller
 from gateway.ports import JobQueue, QueueUnavailable
 from gateway.waits import Waits
-from shared.domain.caching import must_be_cached
+from shared.domain.caching import CACHE_MISS, must_be_cached
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
@@ -166,7 +166,7 @@ class JobService:
             return await self._store.save(Run(job.id, claim, job.fingerprint), known)
         if must_be_cached(job):
             await self._store.release(job.id, claim)
-            raise RequestRefused(_CACHE_MISS)
+            raise RequestRefused(CACHE_MISS)
         return None
 
     async def _admit(self, job: Job, claim: str) -> Admission | None:
@@ -241,9 +241,6 @@ _DUPLICATE = job_error(
     ErrorCode.DUPLICATE_REQUEST_ID,
     "request_id: this id was used with another body or another key; send a new id, or the same body",
     field="request_id",
-)
-_CACHE_MISS = job_error(
-    ErrorCode.CACHE_MISS, "cache: no answer to this is kept, and mode only wants no call", field="cache"
 )
 _DELETED = job_error(
     ErrorCode.RESULT_DELETED,

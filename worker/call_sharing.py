@@ -1,6 +1,7 @@
 """Equal calls share an answer: one job leads and makes the call, the others wait for it in the queue."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -83,12 +84,17 @@ class CallSharing:
 
     async def _tell(self, run: Run, job: Job, is_leading: bool, end: Succeeded | Failed | None) -> None:
         try:
-            if isinstance(end, Succeeded) and is_complete(end):
-                await self._cache.keep(run, end, self._policy.ttl_of(job))
-            if is_leading:
-                await self._cache.leave(run, end if end is not None and _is_for_others(end) else None)
+            await asyncio.gather(*self._steps(run, job, end, is_leading=is_leading))  # in one round trip
         except StoreUnavailable as fault:
             logger.bind(**run.id._asdict(), fault=str(fault)).warning("response_cache_unavailable")
+
+    def _steps(
+        self, run: Run, job: Job, end: Succeeded | Failed | None, *, is_leading: bool
+    ) -> Iterator[Awaitable[None]]:
+        if isinstance(end, Succeeded) and is_complete(end):
+            yield self._cache.keep(run, end, self._policy.ttl_of(job))
+        if is_leading:
+            yield self._cache.leave(run, end if end is not None and _is_for_others(end) else None)
 
 
 def _own(result: Succeeded | Failed, job: Job) -> Succeeded | Failed:

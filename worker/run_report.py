@@ -136,9 +136,6 @@ UNKNOWN_OUTCOME = job_error(
     "A worker ended during the provider call, which may have been charged; on_unknown is fail, so it was not "
     "repeated",
 )
-CACHE_MISS = job_error(
-    ErrorCode.CACHE_MISS, "cache: no answer to this is kept, and mode only wants no call", field="cache"
-)
 CRASHED = job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours while the job ran")
 CONFLICT = job_error(
     ErrorCode.DUPLICATE_REQUEST_ID,

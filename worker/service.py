@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from shared.domain.caching import must_be_cached
+from shared.domain.caching import CACHE_MISS, must_be_cached
 from shared.domain.errors import ErrorCode, JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
@@ -32,7 +32,6 @@ from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, Completion, LLMError, PatientLLMClient, ResultLog
 from worker.run_meter import RunMeter
 from worker.run_report import (
-    CACHE_MISS,
     CONFLICT,
     CRASHED,
     DELETED,

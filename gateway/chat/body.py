@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from pydantic import ConfigDict, Field, JsonValue, SecretStr, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
 
 from shared.domain.invoke_body import (
     MOST_DEADLINE_SECONDS,
@@ -16,6 +15,7 @@ from shared.domain.invoke_body import (
     Message,
     Metadata,
     Strict,
+    check_members,
 )
 from shared.domain.job import Job, JobId, ModelDefaults, check_supported
 
@@ -36,28 +36,14 @@ class ChatMessage(Strict):
     """What an earlier answer cited: clients send it back, providers do not read it."""
 
     @model_validator(mode="after")
-    def _has_content(self) -> "ChatMessage":
-        is_said_otherwise = bool(self.tool_calls) or self.refusal is not None
-        if self.content is None and not (self.role == "assistant" and is_said_otherwise):
-            raise PydanticCustomError(
-                "missing",
-                "content is required (only an assistant message with tool_calls or a refusal may lack it)",
-            )
-        if self.role == "tool" and self.tool_call_id is None:
-            raise PydanticCustomError("missing", "a tool message needs tool_call_id")
+    def _is_whole(self) -> "ChatMessage":
+        check_members(self, OPENAI_ROLES[self.role], "assistant")
         return self
 
     def message(self) -> Message:
         """The same in the words of the rest of the service."""
-        return Message.model_construct(
-            type=OPENAI_ROLES[self.role],
-            content=self.content,
-            name=self.name,
-            tool_calls=self.tool_calls,
-            tool_call_id=self.tool_call_id,
-            refusal=self.refusal,
-            reasoning_content=self.reasoning_content,
-        )
+        members = {name: getattr(self, name) for name in Message.model_fields if name != "type"}
+        return Message.model_construct(type=OPENAI_ROLES[self.role], **members)
 
 
 class StreamOptions(Strict):

@@ -8,8 +8,8 @@ import orjson
 
 from gateway.chat.answers import completion_body
 from gateway.chat.errors import openai_error_body
-from gateway.event_stream import PING, PING_SECONDS, event
-from gateway.following import Ended, Quiet, Told
+from gateway.event_stream import event
+from gateway.following import Ended, News, Told, as_events
 from gateway.sent_answer import Diverged, SentAnswer
 from gateway.service import Answered
 from shared.domain.errors import ErrorCode, JobError, job_error
@@ -33,20 +33,15 @@ class CompletionChunks:
 
     async def events(self, followed: AsyncGenerator[Told]) -> AsyncGenerator[bytes]:
         """All of it. An error ends the stream, and is its last event."""
-        quiet_seconds = 0
         try:
-            async with aclosing(followed):
-                async for told in followed:
-                    quiet_seconds = quiet_seconds + 1 if isinstance(told, Quiet) else 0
-                    if written := self._written(told, quiet_seconds):
-                        yield written
+            async with aclosing(as_events(followed, self._written)) as events:
+                async for event_bytes in events:
+                    yield event_bytes
         except Diverged:
             yield self._error(_diverged(self._request_id))
 
-    def _written(self, told: Told, quiet_seconds: int) -> bytes:
+    def _written(self, told: News) -> bytes:
         match told:
-            case Quiet():
-                return b"" if quiet_seconds % PING_SECONDS else PING
             case Ended():
                 return self._error(still_running(self._request_id))
             case Answered(result):

@@ -6,19 +6,18 @@ from pydantic import BaseModel, ConfigDict
 
 from gateway.chat.body import ChatCompletionBody, ChatMessage
 from gateway.openapi import (
-    ANY_ROUTE,
     EVENT,
-    HEADERS,
     IDEMPOTENCY_KEY,
     JOB_STATUSES,
-    REASONS,
     REPLAYED,
     Json,
     Responses,
+    example,
     message_schema,
+    refusals,
     without_definitions,
 )
-from gateway.openapi_examples import OPENAI, error_examples
+from gateway.openapi_examples import OPENAI
 from shared.domain.errors import ErrorCode
 
 
@@ -75,22 +74,6 @@ class ModelsAnswer(BaseModel):
     data: list[ModelAnswer]
 
 
-def _refusals(statuses: tuple[int, ...]) -> Responses:
-    return {
-        status: {
-            "model": OpenAIErrorAnswer,
-            "description": REASONS[status],
-            "headers": HEADERS.get(status, {}),
-            "content": {"application/json": {"examples": error_examples(status, _CODES, OPENAI)}},
-        }
-        for status in sorted({*statuses, *ANY_ROUTE})
-    }
-
-
-def _example(name: str) -> Json:
-    return {"application/json": {"examples": {name: {"value": ""}}}}
-
-
 def _body_schema() -> Json:
     schema = ChatCompletionBody.model_json_schema()
     definitions = {name: part for name, part in schema["$defs"].items() if name != "JsonValue"}
@@ -112,6 +95,7 @@ _CODES = frozenset(ErrorCode) - {
     ErrorCode.UNSUPPORTED_SCHEMA,
     ErrorCode.INVALID_SEALED_KEY,
 }
+_OPENAIS = (OpenAIErrorAnswer, _CODES, OPENAI)
 CHAT_REQUEST: Json = {
     "requestBody": {
         "required": True,
@@ -128,20 +112,20 @@ CHAT_REQUEST: Json = {
     "parameters": [IDEMPOTENCY_KEY],
 }
 CHAT_ANSWERS: Responses = {
-    **_refusals(JOB_STATUSES),
+    **refusals(JOB_STATUSES, *_OPENAIS),
     200: {
         "model": ChatCompletionAnswer,
         "description": "The completion; with `stream`, its chunks",
-        "content": {**_example("completion"), "text/event-stream": {"schema": EVENT}},
+        "content": {**example("completion"), "text/event-stream": {"schema": EVENT}},
         "headers": REPLAYED,
     },
 }
 MODELS_ANSWERS: Responses = {
-    **_refusals(()),
-    200: {"model": ModelsAnswer, "description": "The models", "content": _example("models")},
+    **refusals((), *_OPENAIS),
+    200: {"model": ModelsAnswer, "description": "The models", "content": example("models")},
 }
 MODEL_ANSWERS: Responses = {
-    **_refusals((400,)),
-    200: {"model": ModelAnswer, "description": "The model", "content": _example("model")},
+    **refusals((400,), *_OPENAIS),
+    200: {"model": ModelAnswer, "description": "The model", "content": example("model")},
     "4XX": {"model": OpenAIErrorAnswer, "description": "Every refusal has this body"},
 }

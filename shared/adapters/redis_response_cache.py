@@ -1,5 +1,6 @@
 """The response cache in Redis: an answer that one worker paid for serves every gateway and worker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,8 +71,7 @@ class RedisResponseCache:
         while True:
             with store_faults():
                 cursor, members = await self._batches.call("ZSCAN", _INDEX, cursor, "COUNT", _AT_ONCE)
-            for key, _ in members:
-                entry = await self._entry(key.decode())
+            for entry in await asyncio.gather(*(self._entry(key.decode()) for key, _ in members)):
                 if entry is not None:
                     yield entry
             if not int(cursor):
@@ -80,8 +80,7 @@ class RedisResponseCache:
     async def forget(self, entry: Entry) -> None:
         key = _answer_key(entry.owner, entry.fingerprint)
         with store_faults():
-            await self._batches.call("DEL", key)
-            await self._batches.call("ZREM", _INDEX, key)
+            await asyncio.gather(self._batches.call("DEL", key), self._batches.call("ZREM", _INDEX, key))
 
     async def counts(self) -> tuple[int, int]:
         """Hits and misses since the store began."""
@@ -92,8 +91,9 @@ class RedisResponseCache:
 
     async def _entry(self, key: str) -> Entry | None:
         with store_faults():
-            model = await self._batches.call("HGET", key, "model")
-            size_bytes = await self._batches.call("HSTRLEN", key, "res")
+            model, size_bytes = await asyncio.gather(
+                self._batches.call("HGET", key, "model"), self._batches.call("HSTRLEN", key, "res")
+            )
         if model is None:
             return None  # its time was over
         owner, fingerprint = key.removeprefix(f"{_INDEX}:").split(":")

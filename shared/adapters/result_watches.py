@@ -1,9 +1,9 @@
 """Who in this process waits for which result."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
+from shared.adapters.by_job import ByJob
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 
@@ -27,37 +27,23 @@ class ResultWatches:
     """All waits of a process, by job."""
 
     def __init__(self) -> None:
-        self._watches: dict[JobId, list[Watch]] = {}
+        self._watches: ByJob[Watch] = ByJob()
 
-    @contextmanager
-    def open(self, job_id: JobId) -> Iterator[Watch]:
-        watch = Watch()
-        watches = self._watches.setdefault(job_id, [])
-        watches.append(watch)
-        try:
-            yield watch
-        finally:
-            watches.remove(watch)
-            if not watches and self._watches.get(job_id) is watches:
-                del self._watches[job_id]
+    def open(self, job_id: JobId) -> AbstractContextManager[Watch]:
+        return self._watches.open(job_id, Watch)
 
     def resolve(self, job_id: JobId, result: Succeeded | Failed) -> None:
-        for watch in self._watches.get(job_id, ()):
+        for watch in self._watches.of(job_id):
             watch.resolve(result)
 
     def arm(self, job_id: JobId) -> None:
         """The store has been asked since the watches were opened: what it stores from now on is for them."""
-        for watch in self._watches.get(job_id, ()):
+        for watch in self._watches.of(job_id):
             watch.is_armed = True
 
     def armed(self) -> list[tuple[JobId, Watch]]:
         """The watches that a result stored by now is for."""
-        return [
-            (job_id, watch)
-            for job_id, watches in self._watches.items()
-            for watch in watches
-            if watch.is_armed
-        ]
+        return [(job_id, watch) for job_id, watch in self._watches.all() if watch.is_armed]
 
     def __contains__(self, job_id: JobId) -> bool:
         return job_id in self._watches

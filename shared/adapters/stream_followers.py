@@ -1,9 +1,9 @@
 """Who in this process follows which answer while it is written."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
+from shared.adapters.by_job import ByJob
 from shared.domain.job import JobId
 
 STREAM_KEPT_SECONDS = 600.0
@@ -15,20 +15,11 @@ class StreamFollowers:
     """All followers of a process, by job."""
 
     def __init__(self) -> None:
-        self._events: dict[JobId, list[asyncio.Event]] = {}
+        self._events: ByJob[asyncio.Event] = ByJob()
 
-    @contextmanager
-    def open(self, job_id: JobId) -> Iterator[asyncio.Event]:
-        event = asyncio.Event()
-        events = self._events.setdefault(job_id, [])
-        events.append(event)
-        try:
-            yield event
-        finally:
-            events.remove(event)
-            if not events and self._events.get(job_id) is events:
-                del self._events[job_id]
+    def open(self, job_id: JobId) -> AbstractContextManager[asyncio.Event]:
+        return self._events.open(job_id, asyncio.Event)
 
     def wake(self, job_id: JobId) -> None:
-        for event in self._events.get(job_id, ()):
+        for event in self._events.of(job_id):
             event.set()

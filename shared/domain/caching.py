@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from shared.domain.errors import ErrorCode, job_error
 from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
 
 CacheSetting = Literal["off", "deterministic", "all"]
+CACHE_MISS = job_error(
+    ErrorCode.CACHE_MISS, "cache: no answer to this is kept, and mode only wants no call", field="cache"
+)
 _WHOLE = frozenset({"stop", "tool_calls", "function_call"})
 
 

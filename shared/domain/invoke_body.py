@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 from pydantic import (
@@ -87,14 +87,35 @@ class Message(Strict):
     reasoning_content: str | None = None
 
     @model_validator(mode="after")
-    def _has_content(self) -> "Message":
-        if self.content is None and not (self.type == "ai" and (self.tool_calls or self.refusal is not None)):
-            raise PydanticCustomError(
-                "missing", "content is required (only an ai message with tool_calls or a refusal may lack it)"
-            )
-        if self.type == "tool" and self.tool_call_id is None:
-            raise PydanticCustomError("missing", "a tool message needs tool_call_id")
+    def _is_whole(self) -> "Message":
+        check_members(self, self.type, "ai")
         return self
+
+
+class _Members(Protocol):
+    """What every form of a message has."""
+
+    @property
+    def content(self) -> object: ...
+    @property
+    def tool_calls(self) -> object: ...
+    @property
+    def tool_call_id(self) -> object: ...
+    @property
+    def refusal(self) -> object: ...
+
+
+def check_members(message: _Members, kind: MessageType, answer: str) -> None:
+    """A message says something, and a tool's says to which call. `answer`: what an ai's is called."""
+    is_said_otherwise = bool(message.tool_calls) or message.refusal is not None
+    if message.content is None and not (kind == "ai" and is_said_otherwise):
+        raise PydanticCustomError(
+            "missing",
+            "content is required (only an {answer} message with tool_calls or a refusal may lack it)",
+            {"answer": answer},
+        )
+    if kind == "tool" and message.tool_call_id is None:
+        raise PydanticCustomError("missing", "a tool message needs tool_call_id")
 
 
 class Parameters(Strict):

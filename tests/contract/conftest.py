@@ -48,3 +48,13 @@ def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAs
             return degraded_fallback_stores(RedisServer(any_binary()))
         case _:
             return memory_stores()
+
+
+@pytest.fixture(params=["memory", "redis", "valkey"])
+def memory_or_redis(request: pytest.FixtureRequest, servers: RunningServers) -> str | None:
+    """The URL of each server in turn; None: the memory of the process."""
+    finders = {"redis": find_redis, "valkey": find_valkey}
+    try:
+        return servers.get(finders[request.param]).url if request.param in finders else None
+    except Unavailable as reason:
+        missing(str(reason))

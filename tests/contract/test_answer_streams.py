@@ -15,10 +15,6 @@ from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.job import JobId
 from shared.ports import AnswerStreams, Begun, ResultStore, Run
-from tests.conftest import missing
-from tests.support.availability import Unavailable
-from tests.support.redis_servers import find_redis, find_valkey
-from tests.support.running import RunningServers
 
 RETENTION = timedelta(hours=1)
 
@@ -57,14 +53,9 @@ async def _redis(url: str) -> AsyncIterator[Streams]:
         yield Streams(worker, RedisAnswerStreams(worker), RedisAnswerStreams(gateway), gateway)
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
-async def streams(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Streams]:
-    finders = {"redis": find_redis, "valkey": find_valkey}
-    try:
-        opened = _redis(servers.get(finders[request.param]).url) if request.param in finders else _memory()
-    except Unavailable as reason:
-        missing(str(reason))
-    async with opened as streams:
+@pytest.fixture
+async def streams(memory_or_redis: str | None) -> AsyncIterator[Streams]:
+    async with _redis(memory_or_redis) if memory_or_redis else _memory() as streams:
         yield streams
 
 

@@ -18,15 +18,11 @@ from shared.domain.errors import ErrorCode
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Begun, Following, Hit, Leading, ResponseCache, ResultStore, Run
-from tests.conftest import missing
 from tests.contract.examples import failure_of, success_of
-from tests.support.availability import Unavailable
-from tests.support.redis_servers import find_redis, find_valkey
-from tests.support.running import RunningServers
 
 MOST = 3
 # Memory has no leader that could die alone, and counts in the result store.
-IN_REDIS = pytest.mark.parametrize("caches", ["redis", "valkey"], indirect=True)
+IN_REDIS = pytest.mark.parametrize("memory_or_redis", ["redis", "valkey"], indirect=True)
 LATER = timedelta(minutes=1)
 
 
@@ -61,14 +57,9 @@ async def _redis(url: str) -> AsyncIterator[Caches]:
         yield Caches(one, first, second, fingerprint=uuid4().hex)
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
-async def caches(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Caches]:
-    finders = {"redis": find_redis, "valkey": find_valkey}
-    try:
-        opened = _redis(servers.get(finders[request.param]).url) if request.param in finders else _memory()
-    except Unavailable as reason:
-        missing(str(reason))
-    async with opened as caches:
+@pytest.fixture
+async def caches(memory_or_redis: str | None) -> AsyncIterator[Caches]:
+    async with _redis(memory_or_redis) if memory_or_redis else _memory() as caches:
         yield caches
 
 

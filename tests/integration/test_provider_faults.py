@@ -12,7 +12,6 @@ import pytest
 from loguru import logger
 from pydantic import SecretStr
 
-from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.events import ProviderCalled
@@ -20,15 +19,14 @@ from shared.domain.result import Failed
 from shared.ports import Finished
 from tests.contract.eventually import eventually
 from tests.support.jobs import RecordingSink, make_job
+from tests.support.processors import make_processor
 from tests.support.provider_faults import FAULTS
 from tests.support.provider_process import ScriptedProvider
-from tests.support.sharing import no_sharing
 from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import OpenAIClient, connect_openai_client
 from worker.llm.retrying_client import RetryingClient
 from worker.ports import CallHistory, LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
-from worker.result_log import NoResultLog
 from worker.service import JobProcessor
 
 _KEY = "sk-canary-0123456789"
@@ -127,16 +125,7 @@ async def processing(client: OpenAIClient) -> AsyncIterator[tuple[JobProcessor, 
     async with keep_leases(store, lease_seconds=20) as leases:
         llm = retrying(client, RecordingSink())
         yield (
-            JobProcessor(
-                store,
-                NoResultLog(),
-                llm,
-                RecordingSink(),
-                leases,
-                streams=MemoryAnswerStreams(),
-                sharing=no_sharing(),
-                max_runs=3,
-            ),
+            make_processor(store, llm, RecordingSink(), leases),
             store,
         )
 

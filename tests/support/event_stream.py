@@ -9,7 +9,7 @@ import orjson
 
 @dataclass(frozen=True)
 class Event:
-    """One event; `comment` is set for what only keeps the connection alive."""
+    """One event; comments, which only keep the connection alive, are none."""
 
     name: str
     data: Any

@@ -6,23 +6,10 @@ import pytest
 
 from gateway.ports import QueueUnavailable
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
-from shared.domain.job import Job
 from shared.domain.queue_load import QueueLoad, WorkerLoad, load_of
 from shared.ports import StoreUnavailable
 from tests.support.jobs import make_job
-
-
-class Queue:
-    """Takes everything."""
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-
-    async def enqueue(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    async def is_available(self) -> bool:
-        return True
+from tests.unit.gateway.gateway_in_process import KeptJobs
 
 
 class Loads:
@@ -55,7 +42,7 @@ async def test_the_wait_is_the_lag_over_what_all_workers_end() -> None:
 
 
 async def test_beyond_the_longest_wait_a_job_is_refused_with_when_to_come_back() -> None:
-    gauge, queue = await gauge_of(Loads(worker(100, 4, 1.0))), Queue()
+    gauge, queue = await gauge_of(Loads(worker(100, 4, 1.0))), KeptJobs()
     told = re.escape("100 jobs wait, 4 end a second: a new one would wait 25 s")
     with pytest.raises(QueueUnavailable, match=told) as full:
         await BoundedJobQueue(queue, gauge).enqueue(make_job())
@@ -64,7 +51,7 @@ async def test_beyond_the_longest_wait_a_job_is_refused_with_when_to_come_back()
 
 async def test_jobs_that_were_added_since_count_until_the_next_look() -> None:
     loads = Loads(worker(0, 1, 1.0))
-    gauge, queue = await gauge_of(loads), Queue()
+    gauge, queue = await gauge_of(loads), KeptJobs()
     bounded = BoundedJobQueue(queue, gauge)
     for _ in range(11):
         await bounded.enqueue(make_job())

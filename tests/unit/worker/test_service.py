@@ -8,7 +8,6 @@ from typing import Literal
 
 import pytest
 
-from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode
 from shared.domain.events import JobFailed, JobFinished
@@ -25,7 +24,7 @@ from shared.ports import (
     StoreUnavailable,
 )
 from tests.support.jobs import RecordingSink, make_job
-from tests.support.sharing import no_sharing
+from tests.support.processors import make_processor
 from worker.leases import Leases, keep_leases
 from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, Partial, RateLimited, Rejected
 from worker.result_log import NoResultLog
@@ -97,16 +96,7 @@ def sink() -> RecordingSink:
 
 @pytest.fixture
 def processor(store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases) -> JobProcessor:
-    return JobProcessor(
-        store,
-        NoResultLog(),
-        llm,
-        sink,
-        leases,
-        streams=MemoryAnswerStreams(),
-        sharing=no_sharing(),
-        max_runs=3,
-    )
+    return make_processor(store, llm, sink, leases)
 
 
 async def result_of(store: MemoryResultStore, job: Job) -> Succeeded | Failed:
@@ -300,17 +290,7 @@ async def test_a_store_that_is_away_costs_time_and_never_a_paid_answer(
 ) -> None:
     store = FlakyStore(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(
-            store,
-            NoResultLog(),
-            llm,
-            sink,
-            leases,
-            streams=MemoryAnswerStreams(),
-            sharing=no_sharing(),
-            max_runs=3,
-            store_away_seconds=0.01,
-        )
+        processor = make_processor(store, llm, sink, leases, store_away_seconds=0.01)
         job = make_job()
         # Given a store that is away for long
         store.begins_away = 10
@@ -362,17 +342,7 @@ async def test_every_result_is_copied_before_its_record_is_finished(
     store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases
 ) -> None:
     log = RecordingLog()
-    processor = JobProcessor(
-        store,
-        log,
-        llm,
-        sink,
-        leases,
-        streams=MemoryAnswerStreams(),
-        sharing=no_sharing(),
-        max_runs=3,
-        store_away_seconds=0.001,
-    )
+    processor = make_processor(store, llm, sink, leases, log=log, store_away_seconds=0.001)
     job = make_job()
     # Given a log that is away for a while
     log.appends_away = 3
@@ -457,16 +427,7 @@ async def test_what_nobody_can_know_while_the_store_is_away_is_admitted(
 ) -> None:
     store = Away(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(
-            store,
-            NoResultLog(),
-            llm,
-            sink,
-            leases,
-            streams=MemoryAnswerStreams(),
-            sharing=no_sharing(),
-            max_runs=3,
-        )
+        processor = make_processor(store, llm, sink, leases)
         job, careful = make_job(), make_job(on_unknown="fail")
         # A job that another worker may have begun is called, and says so
         assert await processor.process(job, may_have_run=may_have_run) == Done()
@@ -495,9 +456,7 @@ async def test_what_ended_elsewhere_is_not_called_while_the_store_is_away(
 ) -> None:
     store, log = Away(timedelta(days=1)), ToldLog()
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(
-            store, log, llm, sink, leases, streams=MemoryAnswerStreams(), sharing=no_sharing(), max_runs=3
-        )
+        processor = make_processor(store, llm, sink, leases, log=log)
         ended, unknown = make_job(), make_job()
         log.ended.add(ended.id)
         assert isinstance(await processor.process(ended, may_have_run=True), LookAgain)
@@ -521,17 +480,7 @@ async def test_a_store_that_leaves_just_now_is_not_taken_for_one_that_knows(
 ) -> None:
     store = LeavingStore(timedelta(days=1))
     async with keep_leases(store, lease_seconds=20) as leases:
-        processor = JobProcessor(
-            store,
-            ToldLog(),
-            llm,
-            sink,
-            leases,
-            streams=MemoryAnswerStreams(),
-            sharing=no_sharing(),
-            max_runs=3,
-            store_away_seconds=0.01,
-        )
+        processor = make_processor(store, llm, sink, leases, log=ToldLog(), store_away_seconds=0.01)
         job = make_job(on_unknown=on_unknown)
         assert isinstance(await processor.process(job, may_have_run=True), LookAgain)
         assert llm.calls == []

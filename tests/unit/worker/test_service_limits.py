@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job
@@ -15,11 +14,10 @@ from shared.domain.result import Failed, Succeeded
 from shared.limits import JobLimits
 from shared.ports import Finished, Run
 from tests.support.jobs import RecordingSink, make_job
-from tests.support.sharing import no_sharing
+from tests.support.processors import make_processor
 from tests.unit.worker.test_service import FakeLLM, FlakyStore, interrupt, result_of
 from worker.leases import keep_leases
 from worker.ports import OutcomeUnknown, Rejected
-from worker.result_log import NoResultLog
 from worker.service import Done, JobProcessor, LookAgain, Poisoned
 
 WORD = Rejected(ErrorCode.CONTENT_POLICY, "refused")
@@ -78,17 +76,8 @@ async def bench() -> AsyncIterator[Bench]:
     bench = Bench(store, llm, clock)
     bench.limits = store.limits = JobLimits(table, MemoryLimiter(), lambda *_: None)
     async with keep_leases(store, lease_seconds=20) as leases:
-        bench.processor = JobProcessor(
-            store,
-            NoResultLog(),
-            llm,
-            RecordingSink(),
-            leases,
-            streams=MemoryAnswerStreams(),
-            sharing=no_sharing(),
-            max_runs=3,
-            store_away_seconds=0.001,
-            limits=bench.limits,
+        bench.processor = make_processor(
+            store, llm, RecordingSink(), leases, store_away_seconds=0.001, limits=bench.limits
         )
         yield bench
 

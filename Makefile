@@ -17,8 +17,9 @@ setup: $(VENV)/.dev ## install everything, tests included, into .venv
 run: $(VENV)/.app ## the service in one process, on a small local model when there is no key
 	@exec $(BIN)/python main.py
 
-test: $(VENV)/.dev ## the whole suite; finds or starts its own brokers
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## the whole suite, two files at a time; finds or starts its own brokers
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
 check: $(VENV)/.dev ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

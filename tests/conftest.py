@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -23,6 +23,7 @@ S = TypeVar("S", bound=Server)
 # What Hypothesis remembers from run to run stays out of the tree.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
 _SERVERS = pytest.StashKey[RunningServers]()
+_SERVERS_OF_OTHERS = pytest.StashKey[list[str]]()
 
 
 def missing(reason: str) -> NoReturn:
@@ -34,11 +35,23 @@ def missing(reason: str) -> NoReturn:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SERVERS] = RunningServers()
+    config.stash[_SERVERS_OF_OTHERS] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where files run in several processes, each tells the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["brokers"] = session.config.stash[_SERVERS].names
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_SERVERS_OF_OTHERS] += getattr(node, "workeroutput", {}).get("brokers", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    names = config.stash[_SERVERS].names
-    if names:
+    names = [*config.stash[_SERVERS].names, *config.stash[_SERVERS_OF_OTHERS]]
+    if names := list(dict.fromkeys(names)):
         terminalreporter.write_line(f"brokers: {'; '.join(names)}")
 
 

@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.bench.servers import ROOT
 from tests.conftest import missing
 from tests.support.availability import Unavailable
 from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.redis_servers import find_any_redis
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_tiny_run_prints_a_complete_table_without_a_wrong_answer(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis
 
+pytestmark = pytest.mark.alone
+
 _TIMES = 100
 
 pytestmark = pytest.mark.timeout(400)

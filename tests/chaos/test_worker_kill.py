@@ -9,6 +9,8 @@ from tests.chaos.deployment import Surroundings
 from tests.chaos.outcome import judge
 from tests.chaos.plans import SHORT
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("fault", ["kill", "roll", "freeze"])

@@ -21,6 +21,8 @@ from tests.support.redis_servers import any_binary
 from tests.support.server import AnyKafka
 from tests.support.service_processes import Service, gateway, one_process, worker
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:

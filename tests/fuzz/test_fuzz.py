@@ -12,6 +12,8 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def real_kafka(servers: RunningServers) -> AnyKafka:

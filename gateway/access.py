@@ -20,6 +20,8 @@ OPEN_PATHS = frozenset(
         "/docs/oauth2-redirect",
         "/redoc",
         "/openapi.json",
+        "/asyncapi",
+        "/asyncapi.json",
         "/.well-known/jwks.json",
     }
 )

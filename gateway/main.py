@@ -29,7 +29,18 @@ from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
 from gateway.results_tail import tail_results
-from gateway.routes import chat_completions, events, health, invoke, jwks, metrics, models, results, stats
+from gateway.routes import (
+    asyncapi,
+    chat_completions,
+    events,
+    health,
+    invoke,
+    jwks,
+    metrics,
+    models,
+    results,
+    stats,
+)
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
@@ -124,7 +135,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             yield
 
     app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
-    for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks):
+    for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):
         app.include_router(module.router)
     _handle_errors(app)
     guard(app, clients)

@@ -1,11 +1,13 @@
 """The stores of the contract tests."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
 from tests.conftest import missing
+from tests.contract.golden_files import FOLDER, GoldenFiles
 from tests.contract.result_stores import (
     Stores,
     degraded_fallback_stores,
@@ -58,3 +60,8 @@ def memory_or_redis(request: pytest.FixtureRequest, servers: RunningServers) -> 
         return servers.get(finders[request.param]).url if request.param in finders else None
     except Unavailable as reason:
         missing(str(reason))
+
+
+@pytest.fixture
+def golden() -> GoldenFiles:
+    return GoldenFiles(FOLDER, os.environ)

@@ -5,7 +5,6 @@
 
 import dataclasses
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from shared.domain.result import Failed, Succeeded, Usage, dump_result, load_res
 from shared.ports import Run
 from shared.wire import job_from_record, job_to_record, result_from_record, result_to_record
 from tests.contract.examples import CHAT_JOB, CREATED_AT, DEFAULTS, FULL_JOB, MINIMAL_JOB, REQUEST_ID
-from tests.contract.golden_files import FOLDER, GoldenFiles
+from tests.contract.golden_files import GoldenFiles
 
 SENT_AT = datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC)
 SENT_AT_MS = round(SENT_AT.timestamp() * 1000)
@@ -113,11 +112,6 @@ EVENTS: dict[str, Event] = {
         timestamp=TOLD_AT,
     ),
 }
-
-
-@pytest.fixture
-def golden() -> GoldenFiles:
-    return GoldenFiles(FOLDER, os.environ)
 
 
 # --- Frozen ---

@@ -1,5 +1,6 @@
 """The tables of README.md and .env.example, made from the code by `make docs` and compared by a test."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from gateway.asyncapi import asyncapi_document
 from gateway.error_meanings import MEANING_OF_CODE
 from gateway.error_responses import STATUS_OF_CODE
 from gateway.settings import GatewaySettings
@@ -17,6 +19,7 @@ from worker.settings import WorkerSettings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
+ASYNCAPI = ROOT / "gateway" / "asyncapi.json"
 
 _GROUPS = {
     "both": ServiceSettings.model_fields,
@@ -60,6 +63,11 @@ def env_example() -> str:
     return "\n".join(lines)
 
 
+def asyncapi_text() -> str:
+    document = asyncapi_document(GatewaySettings(_env_file=None))
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 def tables_of(text: str) -> dict[str, str]:
     """What stands between `<!-- name -->` and `<!-- /name -->`."""
     return {
@@ -83,6 +91,7 @@ def write_tables(made: Mapping[str, str]) -> None:
 def write() -> None:
     write_tables({name: make() for name, make in MADE.items()})
     ENV_EXAMPLE.write_text(env_example())
+    ASYNCAPI.write_text(asyncapi_text())
 
 
 def _shown(field: FieldInfo) -> str:

@@ -15,7 +15,7 @@ from tests.conftest import missing
 from tests.support.availability import Unavailable
 from tests.support.browser import find_chromium
 from tests.support.event_stream import events_of, text_of
-from tests.support.node_openai import NODE, node_modules
+from tests.support.npm_packages import NODE, OPENAI, node_modules
 from tests.support.service_processes import one_process
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -42,7 +42,7 @@ def run(client: str, url: str, model: str, prompt: str) -> dict[str, Any]:
     env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
     try:
         if client == "node":
-            env["NODE_PATH"] = str(node_modules())
+            env["NODE_PATH"] = str(node_modules(OPENAI))
         command = _command(client)
     except Unavailable as reason:
         missing(str(reason))

@@ -29,6 +29,7 @@ def record(**body: object) -> bytes:
         (record(schema=1, request_id=str(uuid4()), user_prompt="x", temperature="hot"), "INVALID_FIELD"),
         (record(schema=1, request_id=str(uuid4()), user_prompt="x", model="gpt-9"), "UNSUPPORTED_MODEL"),
     ],
+    ids=["no json", "no value", "newer", "no prompt", "no id", "wrong field", "unknown model"],
 )
 async def test_a_bad_record_is_dead_lettered_with_its_bytes_headers_and_reason(
     cluster: Cluster, value: bytes | None, reason: str

@@ -206,7 +206,8 @@ async def _all_answers(urls: list[str], asked: str, count: int) -> list[dict[str
 async def test_a_thousand_equal_calls_over_the_cluster_are_one(
     wide: dict[str, str], provider: ScriptedProvider, tmp_path: Path, prompt: str, kill: bool
 ) -> None:
-    asked = f"{prompt} [[latency_ms=3000]]"
+    # Longer than the second worker's start, which comes first: the leader must die during its call.
+    asked = f"{prompt} [[latency_ms={12_000 if kill else 3_000}]]"
     with (
         gateway(tmp_path, "one", **wide) as one,
         gateway(tmp_path, "two", **wide) as two,

@@ -101,7 +101,11 @@ async def _connect_store(
     memory = MemoryResultStore(settings.retention())
     table, prices = settings.limit_table(), settings.own_prices()
     if not settings.redis_enabled:
-        yield memory, memory_limits(table, prices), MemoryResponseCache(settings.llm_cache_max_entries)
+        yield (
+            memory,
+            memory_limits(table, prices),
+            MemoryResponseCache(settings.llm_cache_max_entries, count_miss=memory.count_miss),
+        )
         return
     async with (
         connect_redis_result_store(

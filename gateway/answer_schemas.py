@@ -109,16 +109,52 @@ class ProbeAnswer(_Answer):
     status: Literal["alive", "ready", "unavailable"]
 
 
-class Totals(_Answer):
-    """Sums over all stored results of the whole service."""
+class Percentiles(_Answer):
+    """Of durations in milliseconds, to 1 %; null where nothing was counted."""
 
-    jobs: dict[str, int]
-    provider_calls: int
-    cache_hits: int
-    cache_misses: int
+    count: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Latencies(_Answer):
+    """From request to end, from request to begin, and of the provider's answers."""
+
+    end_to_end: Percentiles
+    queue: Percentiles
+    provider: Percentiles
+
+
+class ModelFigures(_Answer):
+    """What one model answered and cost."""
+
+    answers: int
     prompt_tokens: int
     completion_tokens: int
+    cost_usd: float
+
+
+class Figures(_Answer):
+    """All that is counted in a time. Answers from the cache and replays spend nothing."""
+
+    requests: dict[str, int]
+    provider_calls: int
+    retries: dict[str, int]
+    errors: dict[str, int]
+    cache: dict[str, int]
+    tokens: dict[str, int]
+    cost_usd: float
+    unpriced_answers: int
+    models: dict[str, ModelFigures]
     possible_duplicate_charges: int
+    latency_ms: Latencies
+
+
+class FiguresSince(Figures):
+    """Since `since`; null: nothing was ever counted."""
+
+    since: datetime | None
 
 
 class QueueState(_Answer):
@@ -132,16 +168,16 @@ class QueueState(_Answer):
 class StatsAnswer(_Answer):
     """`GET /stats`."""
 
-    since: datetime
-    requests: dict[str, int]
-    cache: dict[str, int]
-    tokens: dict[str, int]
-    latency_ms_mean: float | None
-    retries: int
-    errors: dict[str, int]
-    waiting: int
+    timestamp: datetime
+    mode: str
+    scope: Literal["cluster", "process"]
     queue: QueueState
-    totals: Totals
+    in_flight: int | None
+    waiting: int
+    total: FiguresSince
+    last_1_minute: Figures
+    last_5_minutes: Figures
+    last_60_minutes: Figures
 
 
 class PublicKey(_Answer):

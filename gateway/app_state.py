@@ -12,6 +12,7 @@ from gateway.queue_gauge import QueueGauge
 from gateway.service import JobService
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
+from gateway.stats_reader import StatsReader
 from shared.domain.job import ModelDefaults
 from shared.limits import JobLimits
 from shared.ports import ResponseCache, ResultStore, StreamReader
@@ -48,6 +49,7 @@ class AppState:
     defaults: ModelDefaults
     wait_limits: WaitLimits
     stats: Stats
+    reader: StatsReader
 
 
 def app_state(request: Request) -> AppState:

@@ -168,6 +168,12 @@ def _result_schema(model: type[BaseModel]) -> Json:
     schema["properties"] |= {
         "schema": {"const": SCHEMA},
         "provider_answer": {"type": "object", "description": "All that the provider sent beside the message"},
+        "total_ms": {"type": "number", "description": "From when the job was asked for to its end"},
+        "retries": {
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "integer"},
+            "description": "Calls that were repeated, by the error code of why",
+        },
     }
     schema["properties"]["performance"]["properties"]["request_latency_ms"] = {"type": "null"}
     if "error" in schema["properties"] and "properties" in schema["properties"]["error"]:

@@ -44,6 +44,7 @@ from gateway.routes import (
 from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
+from gateway.stats_reader import StatsReader
 from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
@@ -129,10 +130,20 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             )
             follower = AnswerFollower(adapters.store, adapters.streams, waits)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
+            own = Stats(adapters.store)
             app.state.gateway = AppState(
-                settings, adapters, service, follower, settings.model_defaults(), limits, Stats()
+                settings,
+                adapters,
+                service,
+                follower,
+                settings.model_defaults(),
+                limits,
+                own,
+                StatsReader(adapters.store),
             )
-            yield
+            async with in_background(own.flush_forever()):
+                yield
+            await own.flush()
 
     app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
     for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):

@@ -172,7 +172,11 @@ READY_ANSWERS: Responses = {
     **_report(ProbeAnswer, "Jobs are accepted"),
     503: {"model": ProbeAnswer, "description": "No job would be accepted"},
 }
-STATS_ANSWERS: Responses = _report(StatsAnswer, "Counts of this process")
+STATS_ANSWERS: Responses = _report(StatsAnswer, "Figures of the whole service")
+STATS_EVENTS_ANSWERS: Responses = {
+    **refusals(()),
+    200: {"content": {"text/event-stream": {}}, "description": "The same as events, while it changes"},
+}
 JWKS_ANSWERS: Responses = _report(JwksAnswer, "The workers' public keys, the current one first")
 METRICS_ANSWERS: Responses = {
     **refusals(()),

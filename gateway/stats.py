@@ -1,68 +1,59 @@
-"""First counters of one gateway process."""
+"""What only a gateway sees, added to the sums of the whole service once a second."""
 
+import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+
+from loguru import logger
 
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode
-from shared.domain.result import Failed
-from shared.domain.timestamps import rfc3339
+from shared.ports import StoreUnavailable, Sums
+
+_FLUSH_SECONDS = 1.0
 
 
-@dataclass
 class Stats:
-    """Counts since start; a replay spends no tokens."""
+    """Counts of this gateway that the sums do not hold yet. Results count where they are stored."""
 
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    outcomes: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    tokens: Counter[str] = field(default_factory=Counter)
-    retries: int = 0
-    cached: int = 0
-    latency_ms_total: float = 0.0
+    def __init__(self, sums: Sums) -> None:
+        self.started_at = datetime.now(UTC)
+        self._sums = sums
+        self._pending: Counter[str] = Counter()
 
-    def count_outcome(self, outcome: Answered | Accepted, latency_ms: float) -> None:
+    @property
+    def pending(self) -> Counter[str]:
+        """Not in the sums yet, because a second has not passed or the store is away."""
+        return self._pending
+
+    def count_outcome(self, outcome: Answered | Accepted) -> None:
         """One answered or accepted submission."""
         if isinstance(outcome, Accepted):
-            self.outcomes["accepted"] += 1
-            return
-        result = outcome.result
-        self.latency_ms_total += latency_ms
-        self.outcomes["replayed" if outcome.is_replay else result.status] += 1
-        if isinstance(result, Failed):
-            self.errors[result.error.error_code] += 1
-        elif result.from_cache:
-            self.cached += 1
-        elif result.usage is not None and not outcome.is_replay:
-            self.tokens["prompt_tokens"] += result.usage.prompt_tokens
-            self.tokens["completion_tokens"] += result.usage.completion_tokens
-        if not outcome.is_replay:
-            self.retries += result.retry_count
+            self._pending["accepted"] += 1
+        elif outcome.is_replay:
+            self._pending["replayed"] += 1
 
     def count_refusal(self, code: ErrorCode) -> None:
         """One request that never became a job."""
-        self.outcomes["refused"] += 1
-        self.errors[code] += 1
+        self._pending["refused"] += 1
+        self._pending[f"error:{code}"] += 1
 
-    def body(self, *, waiting: int) -> dict[str, Any]:
-        """The answer of `/stats`."""
-        answered = sum(self.outcomes[name] for name in ("succeeded", "failed", "expired", "replayed"))
-        hits = self.outcomes["replayed"] + self.cached
-        return {
-            "since": rfc3339(self.started_at),
-            "requests": {
-                "total": sum(self.outcomes.values()),
-                **{name: self.outcomes[name] for name in _OUTCOMES},
-            },
-            "cache": {"hits": hits, "misses": answered - hits},
-            "tokens": {name: self.tokens[name] for name in ("prompt_tokens", "completion_tokens")},
-            "latency_ms_mean": round(self.latency_ms_total / answered, 3) if answered else None,
-            "retries": self.retries,
-            "errors": {str(code): count for code, count in self.errors.items()},
-            "waiting": waiting,
-        }
+    async def flush(self) -> None:
+        """Bring what is pending to the sums; while the store is away it waits here.
 
+        A reply that got lost counts twice: these are figures to look at, and no bill is made of them.
+        """
+        taken, self._pending = self._pending, Counter()
+        try:
+            await self._sums.count(taken)
+        except StoreUnavailable:
+            self._pending.update(taken)
 
-_OUTCOMES = ("succeeded", "failed", "expired", "replayed", "accepted", "refused")
+    async def flush_forever(self) -> None:
+        """From now on, the first time at once: so the sums know since when they count."""
+        while True:
+            try:
+                await self.flush()
+            except Exception:
+                logger.exception("counts_not_told")
+            await asyncio.sleep(_FLUSH_SECONDS)

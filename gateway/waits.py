@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from gateway.caller import Caller, end_wait
@@ -15,10 +16,20 @@ class Waits:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waits: set[asyncio.Timeout] = set()
-        self.is_draining = False
+        self._draining = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waits)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the replica is ending."""
+        return self._draining.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, or wake when the replica ends."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), seconds)
 
     @property
     def has_room(self) -> bool:
@@ -46,6 +57,6 @@ class Waits:
 
     def drain(self) -> None:
         """End every wait now."""
-        self.is_draining = True
+        self._draining.set()
         for wait in list(self._waits):
             end_wait(wait)

@@ -187,12 +187,24 @@ class JobRuns(ResultKeeper, Protocol):
         ...
 
 
-class ResultStore(JobClaims, JobRuns, Protocol):
-    """Where a job is claimed once and its one result is kept."""
+class Sums(Protocol):
+    """The statistics of the whole service; see `tally` for the names. Raises `StoreUnavailable`."""
 
     async def totals(self) -> Mapping[str, int]:
-        """Sums over every result that was stored, each counted in the step that stored it; see `tally`."""
+        """Sums over every result that was stored, each counted in the step that stored it."""
         ...
+
+    async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
+        """The same of the ten seconds that begin at each of `starts` (Unix seconds)."""
+        ...
+
+    async def count(self, amounts: Mapping[str, int]) -> None:
+        """Add what no result tells, now."""
+        ...
+
+
+class ResultStore(JobClaims, JobRuns, Sums, Protocol):
+    """Where a job is claimed once and its one result is kept."""
 
 
 @dataclass(frozen=True, slots=True)

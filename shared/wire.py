@@ -136,6 +136,7 @@ def result_to_record(run: Run, result: Succeeded | Failed, source: str) -> tuple
     value = {"schema": SCHEMA, **topic_body(result)}
     if isinstance(result, Succeeded) and result.provider_answer is not None:
         value["provider_answer"] = result.provider_answer
+    value["total_ms"], value["retries"] = result.total_ms, result.retries
     return run.id.request_id.encode(), to_json(value), headers
 
 

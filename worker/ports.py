@@ -7,8 +7,9 @@ LLMError
 └── Rejected         asking again would fail again
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from shared.domain.errors import ErrorCode
@@ -146,6 +147,13 @@ class CallHistory:
     calls: int = 0
     rate_limited: bool = False
     unknown_outcomes: int = 0
+    faults: list[str] = field(default_factory=list)
+    """How the calls ended that gave no answer, as error codes."""
+
+    @property
+    def retries(self) -> dict[str, int] | None:
+        """The calls that were repeated, by why; None: none was."""
+        return dict(Counter(self.faults[: max(0, self.calls - 1)])) or None
 
     @property
     def may_have_charged_twice(self) -> bool:

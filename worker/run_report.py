@@ -23,16 +23,19 @@ class RunReport:
         self._earlier_calls = begun.attempts + begun.interrupted_runs
         self.first_attempt = self._earlier_calls + 1
 
-    def succeeded(self, completion: Completion) -> Succeeded:
+    def succeeded(self, completion: Completion, history: CallHistory) -> Succeeded:
+        ended_at = datetime.now(UTC)
         return Succeeded(
             request_id=self._job.id.request_id,
             model=completion.model,
-            completed_at=datetime.now(UTC),
+            completed_at=ended_at,
             queue_ms=self._queue_ms(),
             llm_latency_ms=completion.latency_ms,
             attempts=self._earlier_calls + completion.attempts,
             retry_count=self._earlier_calls + completion.attempts - 1,
             rate_limited=completion.rate_limited,
+            total_ms=self._ms_until(ended_at),
+            retries=history.retries,
             possible_duplicate_charge=completion.possible_duplicate_charge or self._may_have_been_called,
             cost_usd=completion.cost_usd,
             metadata=self._job.metadata,
@@ -48,13 +51,16 @@ class RunReport:
         calls = {"attempts": self._earlier_calls, "retry_count": max(0, self._earlier_calls - 1)}
         return end.model_copy(update=calls)
 
-    def failed(self, error: JobError, fault: LLMError | None = None) -> Failed:
+    def failed(
+        self, error: JobError, fault: LLMError | None = None, history: CallHistory | None = None
+    ) -> Failed:
         return self._failed(
             error,
             "failed",
             calls=fault.attempts if fault else 0,
             rate_limited=fault.rate_limited if fault else False,
             possible_duplicate_charge=fault.possible_duplicate_charge if fault else False,
+            retries=history.retries if history else None,
         )
 
     def expired(self, when: str, history: CallHistory | None = None) -> Failed:
@@ -75,6 +81,7 @@ class RunReport:
             calls=history.calls,
             rate_limited=history.rate_limited,
             possible_duplicate_charge=history.may_have_charged_twice,
+            retries=history.retries,
         )
 
     def _failed(
@@ -85,6 +92,7 @@ class RunReport:
         calls: int,
         rate_limited: bool = False,
         possible_duplicate_charge: bool = False,
+        retries: dict[str, int] | None = None,
     ) -> Failed:
         attempts = self._earlier_calls + calls
         is_second_call = calls > 0 and self._may_have_been_called
@@ -99,13 +107,18 @@ class RunReport:
             attempts=attempts,
             retry_count=max(0, attempts - 1),
             rate_limited=rate_limited,
+            total_ms=self._ms_until(ended_at),
+            retries=retries,
             possible_duplicate_charge=possible_duplicate_charge or is_second_call,
             metadata=self._job.metadata,
             error=error,
         )
 
     def _queue_ms(self) -> float:
-        return round(max(0.0, (self.started_at - self._job.created_at).total_seconds() * 1000), 3)
+        return self._ms_until(self.started_at)
+
+    def _ms_until(self, instant: datetime) -> float:
+        return round(max(0.0, (instant - self._job.created_at).total_seconds() * 1000), 3)
 
 
 def provider_error(fault: LLMError, job: Job) -> JobError:

@@ -201,12 +201,12 @@ class JobProcessor:
         history = CallHistory(report.first_attempt)
         try:
             async with hold.until_cancelled(remaining_seconds):
-                return report.succeeded(await self._ask(job, begun.run, history))
+                return report.succeeded(await self._ask(job, begun.run, history), history)
         except TimeoutError:
             end = report.cancelled if hold.is_cancelled else report.expired
             return end("while it was running", history)
         except LLMError as fault:
-            return report.failed(provider_error(fault, job), fault)
+            return report.failed(provider_error(fault, job), fault, history)
         except Exception:
             logger.bind(**job.id._asdict()).exception("job_crashed")
             return report.failed(CRASHED)

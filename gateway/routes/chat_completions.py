@@ -20,7 +20,6 @@ from gateway.limit_headers import limit_headers_of
 from gateway.media_type import check_media_type
 from gateway.ports import QueueUnavailable
 from gateway.preferences import read_idempotency_key
-from gateway.routes.answers import elapsed_ms
 from gateway.service import Accepted, Answered
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
@@ -46,7 +45,7 @@ async def chat_completions(request: Request) -> Response:
         raise _no_room(state)
     wait_seconds = (job.deadline - datetime.now(UTC)).total_seconds() + _STORING_SECONDS
     outcome = await state.service.submit(job, 0 if job.is_streamed else wait_seconds, caller)
-    state.stats.count_outcome(outcome, elapsed_ms(request))
+    state.stats.count_outcome(outcome)
     if job.is_streamed:
         chunks = CompletionChunks(
             job.id.request_id, request.state.trace_id, after, includes_usage=body.includes_usage

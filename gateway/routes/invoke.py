@@ -11,7 +11,7 @@ from gateway.limit_headers import limit_headers_of
 from gateway.media_type import check_media_type
 from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
-from gateway.routes.answers import answer, elapsed_ms, streamed
+from gateway.routes.answers import answer, streamed
 from gateway.service import Answered
 from shared.domain.job import Job, job_from_body
 from shared.domain.validation import parse_invoke_body
@@ -46,7 +46,7 @@ async def _submit(
     outcome = await state.service.submit(
         job, 0 if is_stream else preferences.wait_seconds, caller, is_strict=preferences.is_strict
     )
-    state.stats.count_outcome(outcome, elapsed_ms(request))
+    state.stats.count_outcome(outcome)
     if is_stream:
         is_replay = isinstance(outcome, Answered)
         response = streamed(request, state.follower, job.id, caller, is_replay=is_replay)

@@ -1,51 +1,43 @@
-"""`GET /stats`."""
+"""`GET /stats`, and the same as it changes."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.app_state import app_state
+from gateway.app_state import AppState, app_state
 from gateway.error_responses import json_response
-from gateway.openapi import STATS_ANSWERS
-from shared.domain.queue_load import QueueLoad
+from gateway.event_stream import PING, EventStream, event
+from gateway.openapi import STATS_ANSWERS, STATS_EVENTS_ANSWERS
+from gateway.stats_report import points, report
+from shared.ports import StoreUnavailable
 
 router = APIRouter(tags=["operations"])
 
-_ENDINGS = ("succeeded", "failed", "expired", "cancelled")
-_SUMS = (
-    "provider_calls",
-    "cache_hits",
-    "cache_misses",
-    "prompt_tokens",
-    "completion_tokens",
-    "possible_duplicate_charges",
-)
+_EVERY_SECONDS = 2.0
 
 
 @router.get("/stats", responses=STATS_ANSWERS)
 async def stats(request: Request) -> Response:
-    """Counts of this process since its start, and sums over all stored results of the whole service."""
-    state = app_state(request)
-    totals = await state.adapters.store.totals()
-    own = state.stats.body(waiting=len(state.service.waits))
-    load = state.adapters.gauge.load if state.adapters.gauge is not None else None
-    return json_response({**own, "queue": _queue(load), "totals": _totals(totals)})
+    """Figures of the whole service: since it began to count, and of the last 1, 5 and 60 minutes."""
+    body, _ = await report(app_state(request))
+    return json_response(body)
 
 
-def _queue(load: QueueLoad | None) -> dict[str, float | None]:
-    if load is None:
-        return dict.fromkeys(("lag", "drain_per_second", "expected_wait_seconds"))
-    wait_seconds = load.expected_wait_seconds
-    return {
-        "lag": load.lag,
-        "drain_per_second": round(load.drain_per_second, 3),
-        "expected_wait_seconds": round(wait_seconds, 3) if wait_seconds is not None else None,
-    }
+@router.get("/stats/events", responses=STATS_EVENTS_ANSWERS, response_class=EventStream)
+async def stats_events(request: Request) -> Response:
+    """The same every two seconds, with the points of a plot: first of the last hour, then what changed."""
+    return EventStream(_events(app_state(request)))
 
 
-def _totals(stored: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "jobs": {ending: stored.get(f"jobs_{ending}", 0) for ending in _ENDINGS},
-        **{name: stored.get(name, 0) for name in _SUMS},
-    }
+async def _events(state: AppState) -> AsyncGenerator[bytes]:
+    known: dict[int, object] = {}
+    while not state.service.waits.is_draining:
+        try:
+            body, reading = await report(state)
+        except StoreUnavailable:
+            yield PING  # the page says itself that it hears nothing
+        else:
+            changed = {start: sums for start, sums in reading.slices.items() if known.get(start, {}) != sums}
+            known = dict(reading.slices)
+            yield event({**body, "points": points(changed)}, "stats")
+        await state.service.waits.pause(_EVERY_SECONDS)

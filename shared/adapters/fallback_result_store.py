@@ -154,6 +154,17 @@ class FallbackResultStore:
                 return await self._durable.totals()
         return await self._memory.totals()
 
+    async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
+        if not self._degraded.is_set():
+            with suppress(StoreUnavailable):
+                return await self._durable.slices(starts)
+        return await self._memory.slices(starts)
+
+    async def count(self, amounts: Mapping[str, int]) -> None:
+        if self._degraded.is_set():
+            raise StoreUnavailable("it is away")
+        await self._durable.count(amounts)
+
     async def is_available(self) -> bool:
         """False while degraded: answers come, but they will not outlive the process."""
         return not self._degraded.is_set()

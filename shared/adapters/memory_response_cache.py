@@ -24,7 +24,13 @@ class _Flight:
 class MemoryResponseCache:
     """`ResponseCache` in dicts. Who leads is in this process, and leaves as long as that lives."""
 
-    def __init__(self, max_entries: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        max_entries: int,
+        clock: Callable[[], float] = time.time,
+        count_miss: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._count_miss = count_miss
         self._max_entries = max_entries
         self._clock = clock
         self._answers: OrderedDict[_Key, tuple[float, Succeeded]] = OrderedDict()
@@ -44,6 +50,8 @@ class MemoryResponseCache:
             is_for_who_waited = instant_ms(flight.end.completed_at) >= instant_ms(asked_at)
             if is_for_who_waited and flight.forgotten_at > self._clock():
                 return Hit(flight.end)
+        if flight is None or flight.token != run.token:
+            self._count_miss()
         self._flights[_key(run)] = _Flight(run.token)
         return Leading()
 

@@ -1,13 +1,13 @@
 """The result store of one process without Redis. Nothing outlives the process."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from shared.adapters.memory_sums import MemorySums
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, is_asked_anew, may_run_again
@@ -62,7 +62,7 @@ class MemoryResultStore:
         self._entries: dict[JobId, Entry] = {}
         self._gone_until: dict[JobId, float] = {}
         self._watches = ResultWatches()
-        self._totals: Counter[str] = Counter()
+        self._sums = MemorySums(clock)
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
@@ -163,7 +163,17 @@ class MemoryResultStore:
         return self._store(run, result, forgotten_at, is_copy=True) if forgotten_at > self._clock() else None
 
     async def totals(self) -> Mapping[str, int]:
-        return dict(self._totals)
+        return self._sums.totals()
+
+    async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
+        return self._sums.slices(starts)
+
+    async def count(self, amounts: Mapping[str, int]) -> None:
+        self._sums.add(amounts, datetime.now(UTC))
+
+    def count_miss(self) -> None:
+        """The response cache had no answer."""
+        self._sums.add({"cache_misses": 1}, datetime.now(UTC))
 
     async def is_available(self) -> bool:
         return True
@@ -217,9 +227,9 @@ class MemoryResultStore:
         return again
 
     def _count(self, result: Succeeded | Failed, attempts_before: int) -> None:
-        self._totals.update(tally(result))
         # A run that could not know of those before it tells fewer calls than they made.
-        self._totals[PROVIDER_CALLS] += max(0, result.attempts - attempts_before)
+        calls = max(0, result.attempts - attempts_before)
+        self._sums.add({**tally(result), PROVIDER_CALLS: calls}, result.completed_at)
 
     def _add(self, job_id: JobId, entry: Entry) -> Entry:
         self._make_room()

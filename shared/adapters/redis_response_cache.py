@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.memory_response_cache import END_KEPT_SECONDS
 from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_result_store import TOTALS, job_key
+from shared.adapters.redis_result_store import TOTALS, job_key, slice_key
 from shared.adapters.redis_script import RedisScript, store_faults
 from shared.domain.result import Failed, Succeeded, dump_result, instant_ms, load_result
+from shared.domain.totals import SLICES_KEPT_SECONDS, slice_of
 from shared.ports import Following, Hit, Leading, Run
 
 _INDEX = "llm:cache"
@@ -45,8 +46,10 @@ class RedisResponseCache:
         return _answer(stored) if stored is not None else None
 
     async def enter(self, run: Run, asked_at: datetime) -> Hit | Leading | Following:
-        keys = [_answer_key(run.id.owner, run.fingerprint), _flight_key(run), job_key(run.id), TOTALS]
-        reply = await self._enter.run(self._batches, keys, [run.token, instant_ms(asked_at), _GRACE_MS])
+        sums = (TOTALS, slice_key(slice_of(datetime.now(UTC))))
+        keys = [_answer_key(run.id.owner, run.fingerprint), _flight_key(run), job_key(run.id), *sums]
+        arguments = [run.token, instant_ms(asked_at), _GRACE_MS, SLICES_KEPT_SECONDS]
+        reply = await self._enter.run(self._batches, keys, arguments)
         match reply[0]:
             case b"hit":
                 return Hit(load_result(reply[1]))

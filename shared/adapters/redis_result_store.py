@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import random
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from shared.domain.result import (
     load_result,
     passing_since_ms,
 )
-from shared.domain.totals import tally
+from shared.domain.totals import SLICES_KEPT_SECONDS, slice_of, tally
 from shared.ports import (
     Begun,
     Conflicting,
@@ -98,6 +98,7 @@ class RedisResultStore:
         self._begin = RedisScript("begin")
         self._renew = RedisScript("renew")
         self._save = RedisScript("save")
+        self._count = RedisScript("count")
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
@@ -186,9 +187,11 @@ class RedisResultStore:
             notice(run.id),
             "1" if is_copy else "0",
             _ms(kept_seconds + self._retention.total_seconds()),
+            SLICES_KEPT_SECONDS,
             *itertools.chain.from_iterable(tally(result).items()),
         ]
-        reply = await self._call(self._save, run.id, arguments, TOTALS, _gone_key(run.id))
+        keys = (TOTALS, _gone_key(run.id), slice_key(slice_of(result.completed_at)))
+        reply = await self._call(self._save, run.id, arguments, *keys)
         match reply[0]:
             case b"saved":
                 return result
@@ -199,8 +202,20 @@ class RedisResultStore:
 
     async def totals(self) -> dict[str, int]:
         with store_faults():
-            stored = await self.batches.call("HGETALL", TOTALS)
-        return {name.decode(): int(amount) for name, amount in stored.items()}
+            return _amounts(await self.batches.call("HGETALL", TOTALS))
+
+    async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
+        with store_faults():
+            stored = await asyncio.gather(
+                *(self.batches.call("HGETALL", slice_key(start)) for start in starts)
+            )
+        return [_amounts(amounts) for amounts in stored]
+
+    async def count(self, amounts: Mapping[str, int]) -> None:
+        now = datetime.now(UTC)
+        named = itertools.chain.from_iterable(amounts.items())
+        arguments = [SLICES_KEPT_SECONDS, instant_ms(now), *named]
+        await self._count.run(self.batches, [TOTALS, slice_key(slice_of(now))], arguments)
 
     async def is_available(self) -> bool:
         try:
@@ -303,6 +318,15 @@ def job_key(job_id: JobId) -> str:
 def notice(job_id: JobId) -> str:
     """What the channel of who waits is told; the result follows it, if it is there."""
     return f"{job_id.owner}\n{job_id.request_id}\n"
+
+
+def slice_key(start: int) -> str:
+    """Where the sums of ten seconds are."""
+    return f"llm:sums:{start}"
+
+
+def _amounts(stored: Mapping[bytes, bytes]) -> dict[str, int]:
+    return {name.decode(): int(amount) for name, amount in stored.items()}
 
 
 def _gone_key(job_id: JobId) -> str:

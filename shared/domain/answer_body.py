@@ -63,6 +63,8 @@ def result_from_topic_body(body: dict[str, Any]) -> Succeeded | Failed:
         "model": body["model"],
         "completed_at": datetime.fromisoformat(body["timestamp"]),
         **{name: performance[name] for name in _KEPT_PERFORMANCE},
+        "total_ms": body.get("total_ms", performance["queue_ms"] + performance["llm_latency_ms"]),
+        "retries": body.get("retries"),
         "possible_duplicate_charge": body["possible_duplicate_charge"],
         "cost_usd": body["cost_usd"],
         "metadata": body["metadata"],

@@ -63,10 +63,13 @@ def shared_failure(known: Failed, job: Job) -> Failed:
 
 def _own(job: Job) -> dict[str, object]:
     now = datetime.now(UTC)
+    waited_ms = round(max(0.0, (now - job.created_at).total_seconds() * 1000), 3)
     return {
         "request_id": job.id.request_id,
         "completed_at": now,
-        "queue_ms": round(max(0.0, (now - job.created_at).total_seconds() * 1000), 3),
+        "queue_ms": waited_ms,
+        "total_ms": waited_ms,
+        "retries": None,
         "llm_latency_ms": 0.0,
         "attempts": 0,
         "retry_count": 0,

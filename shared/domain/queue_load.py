@@ -29,6 +29,8 @@ class QueueLoad:
 
     lag: int
     """Jobs that wait."""
+    running: int
+    """Jobs that run."""
     drain_per_second: float
     """Jobs that end; while none waits, not more than there are."""
 
@@ -46,4 +48,4 @@ def load_of(workers: Iterable[WorkerLoad]) -> QueueLoad | None:
     if not loads:
         return None
     lag, drain = sum(load.waiting for load in loads), sum(load.drain_per_second for load in loads)
-    return QueueLoad(lag, drain)
+    return QueueLoad(lag, sum(load.running for load in loads), drain)

@@ -32,6 +32,10 @@ class _Ended(BaseModel):
     """Provider calls made for this job, over all its runs."""
     retry_count: int
     rate_limited: bool
+    total_ms: float = 0.0
+    """From when the job was asked for to its end."""
+    retries: dict[str, int] | None = None
+    """Calls of this run that were repeated, by why; None: none was."""
     possible_duplicate_charge: bool = False
     cost_usd: float | None = None
     """Of the answer; None: not known."""

@@ -95,7 +95,7 @@ class Callers:
         for url in islice(self._gateways_in_turn(), len(self._urls)):
             answer = await self._ask(url, "GET", "/stats")
             if answer is not None:
-                return totals_of(body_of(answer)["totals"])
+                return totals_of(body_of(answer)["total"])
         return {}
 
     async def read_many(self, jobs: Iterable[OfferedJob]) -> list[tuple[OfferedJob, Answer | None]]:

@@ -12,7 +12,7 @@ _TOKENS = ("prompt_tokens", "completion_tokens")
 
 def totals_of(told: Mapping[str, Any]) -> dict[str, int]:
     """The part that can be compared: what a success adds."""
-    return {"succeeded": told["jobs"]["succeeded"], **{name: told[name] for name in _TOKENS}}
+    return {"succeeded": told["requests"]["succeeded"], **{name: told["tokens"][name] for name in _TOKENS}}
 
 
 def totals_equal_answers(evidence: Evidence) -> Iterable[str]:

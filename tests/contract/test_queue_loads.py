@@ -28,7 +28,7 @@ async def test_the_last_word_of_every_worker_counts(client: Redis) -> None:
     await loads.tell("a", MANY)
     await loads.tell("a", FEW)
     await loads.tell("b", MANY)
-    assert await loads.read() == QueueLoad(lag=43, drain_per_second=5)
+    assert await loads.read() == QueueLoad(lag=43, running=6, drain_per_second=5)
 
 
 async def test_a_worker_that_says_nothing_more_is_forgotten(client: Redis) -> None:
@@ -39,7 +39,7 @@ async def test_a_worker_that_says_nothing_more_is_forgotten(client: Redis) -> No
     async with asyncio.timeout(10):
         while True:  # the other goes on
             await loads.tell("staying", FEW)
-            if await loads.read() == QueueLoad(lag=3, drain_per_second=4):
+            if await loads.read() == QueueLoad(lag=3, running=2, drain_per_second=4):
                 break
     assert await client.hkeys(f"llm:load:{topic}") == [b"staying"]
     async with asyncio.timeout(10):
@@ -53,4 +53,4 @@ async def test_a_word_that_is_none_is_left_out(client: Redis) -> None:
     await loads.tell("a", FEW)
     seconds, _ = await client.time()
     await client.hset(f"llm:load:{topic}", "new", f'{seconds * 1000} {{"waiting": "much"}}')
-    assert await loads.read() == QueueLoad(lag=3, drain_per_second=4)
+    assert await loads.read() == QueueLoad(lag=3, running=2, drain_per_second=4)

@@ -206,9 +206,9 @@ def test_health_and_stats_and_docs(http: httpx.Client) -> None:
     assert set(health["dependencies"]) == {"redis", "kafka", "langchain"}
     assert http.get("/health/live").status_code == 200
     assert http.get("/health/ready").status_code == 200
-    before = http.get("/stats").json()["requests"]
+    before = http.get("/stats").json()["total"]["requests"]
     ask(http, "counted")
-    after = http.get("/stats").json()["requests"]
+    after = http.get("/stats").json()["total"]["requests"]
     assert after["succeeded"] == before["succeeded"] + 1
     assert http.get("/docs").status_code == 200
     assert "/invoke" in http.get("/openapi.json").json()["paths"]

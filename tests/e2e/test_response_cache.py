@@ -255,6 +255,6 @@ def test_the_command_shows_and_purges(cluster: Cluster, tmp_path: Path, prompt: 
         assert ask(http, prompt, model="gpt-4o-mini")["cached"] is True
         assert ask(http, prompt, model="gpt-4o")["cached"] is False
         assert "purged   0" in run("purge", "--owner", "nobody")
-    totals = httpx.get(f"{cluster.url}/stats").json()["totals"]
-    assert totals["cache_hits"] > 0
-    assert totals["cache_misses"] > 0
+    cache = httpx.get(f"{cluster.url}/stats").json()["total"]["cache"]
+    assert cache["hits"] > 0
+    assert cache["misses"] > 0

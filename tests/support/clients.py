@@ -18,7 +18,7 @@ ABOUT_AN_ID: tuple[Call, ...] = (
 """To these another client's id is as unknown as one that nobody has."""
 UNDER_AN_ID: tuple[Call, ...] = (("POST", "/invoke"), ("POST", "/submit"))
 """These make a job, each client its own."""
-WITHOUT_AN_ID: tuple[Call, ...] = (("GET", "/stats"), ("GET", "/metrics"))
+WITHOUT_AN_ID: tuple[Call, ...] = (("GET", "/stats"), ("GET", "/stats/events"), ("GET", "/metrics"))
 CHAT: Call = ("POST", "/v1/chat/completions")
 """Makes a job as well, and waits for its end."""
 IN_OPENAIS_FORM: tuple[Call, ...] = (CHAT, ("GET", "/v1/models"), ("GET", "/v1/models/{model:path}"))

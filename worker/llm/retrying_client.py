@@ -66,6 +66,7 @@ class RetryingClient:
             history.calls -= 1 - fault.attempts  # 0 if nothing could be asked
             history.rate_limited = history.rate_limited or isinstance(fault, RateLimited)
             history.unknown_outcomes += isinstance(fault, OutcomeUnknown)
+            history.faults += [fault.code] * fault.attempts
             raise
         return replace(
             completion,

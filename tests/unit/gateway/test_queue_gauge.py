@@ -37,7 +37,7 @@ async def gauge_of(loads: Loads, max_wait_seconds: float = 10) -> QueueGauge:
 
 async def test_the_wait_is_the_lag_over_what_all_workers_end() -> None:
     gauge = await gauge_of(Loads(worker(30, 4, 2.0), worker(10, 6, 2.0)))
-    assert gauge.load == QueueLoad(lag=40, drain_per_second=5)
+    assert gauge.load == QueueLoad(lag=40, running=10, drain_per_second=5)
     assert gauge.load.expected_wait_seconds == 8
 
 

@@ -35,6 +35,7 @@ from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.main import connect_llm, connect_processor
+from worker.metrics import MeteredEvents
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
@@ -55,12 +56,19 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
     """The adapters of one process, with its worker running behind the queue."""
     async with AsyncExitStack() as stack:
         store, limits, cache = await stack.enter_async_context(_connect_store(settings))
-        events = await stack.enter_async_context(_connect_events(settings))
+        events = MeteredEvents(await stack.enter_async_context(_connect_events(settings)))
         llm = await stack.enter_async_context(_connect_llm(settings))
         streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(
             connect_processor(
-                settings, store, NoResultLog(), events, llm, streams=streams, cache=cache, limits=limits
+                settings,
+                store,
+                NoResultLog(),
+                events,
+                llm,
+                streams=streams,
+                cache=cache,
+                limits=limits,
             )
         )
         queue = InProcessJobQueue()

@@ -16,12 +16,14 @@ from starlette.exceptions import HTTPException
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.cached_answers import CachedAnswers
+from gateway.dependencies import watch_dependencies
 from gateway.error_responses import refusal
 from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
 from gateway.key_sealer import KeySealer
 from gateway.known_clients import follow_token_file, read_known_clients
 from gateway.limit_headers import limit_headers
+from gateway.metrics import WAITING
 from gateway.middleware import RequestBoundary
 from gateway.openapi import DocumentedApp
 from gateway.ports import QueueUnavailable
@@ -131,6 +133,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             follower = AnswerFollower(adapters.store, adapters.streams, waits)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             own = Stats(adapters.store)
+            WAITING.set_function(lambda: len(waits))
             app.state.gateway = AppState(
                 settings,
                 adapters,
@@ -141,7 +144,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
                 own,
                 StatsReader(adapters.store),
             )
-            async with in_background(own.flush_forever()):
+            async with in_background(own.flush_forever()), in_background(watch_dependencies(adapters)):
                 yield
             await own.flush()
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.error_responses import refusal
 from gateway.http_protocol import REFUSED_WITH
+from gateway.metrics import HTTP_IN_PROGRESS, count_http
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.validation import short_echo
 
@@ -63,6 +64,7 @@ class _Exchange:
         )
 
     async def run(self, app: ASGIApp) -> None:
+        HTTP_IN_PROGRESS.inc()
         try:
             self._count(_declared_bytes(self._scope))
             self._received_bytes = 0
@@ -77,7 +79,8 @@ class _Exchange:
                 job_error(ErrorCode.INTERNAL_ERROR, "A fault of ours; quote the trace_id to its operators")
             )
         finally:
-            self._log()
+            HTTP_IN_PROGRESS.dec()
+            self._tell()
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -98,10 +101,11 @@ class _Exchange:
         if self._status == 0:
             await refusal(self._scope, error)(self._scope, self._receive, self.send)
 
-    def _log(self) -> None:
+    def _tell(self) -> None:
+        seconds = time.perf_counter() - self._started_at
+        count_http(self._scope, self._status, seconds)
         path = self._scope["path"]
         if path not in _QUIET_PATHS:
-            duration_ms = round((time.perf_counter() - self._started_at) * 1000, 3)
             logger.bind(
                 trace_id=self._trace_id,
                 request_id=self._scope["state"].get("request_id"),
@@ -109,7 +113,7 @@ class _Exchange:
                 method=self._scope["method"],
                 path=short_echo(path),
                 status=self._status,
-                duration_ms=duration_ms,
+                duration_ms=round(seconds * 1000, 3),
             ).info("request_answered")
 
 

@@ -175,7 +175,10 @@ READY_ANSWERS: Responses = {
 STATS_ANSWERS: Responses = _report(StatsAnswer, "Figures of the whole service")
 STATS_EVENTS_ANSWERS: Responses = {
     **refusals(()),
-    200: {"content": {"text/event-stream": {}}, "description": "The same as events, while it changes"},
+    200: {
+        "content": {"text/event-stream": {"schema": EVENT}},
+        "description": "Events `stats`: the same, and the `points` of a plot",
+    },
 }
 JWKS_ANSWERS: Responses = _report(JwksAnswer, "The workers' public keys, the current one first")
 METRICS_ANSWERS: Responses = {

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from loguru import logger
 
+from gateway.metrics import REFUSALS, REQUESTS
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode
 from shared.ports import StoreUnavailable, Sums
 
 _FLUSH_SECONDS = 1.0
+_TOLD_BY_NO_RESULT = frozenset({"accepted", "replayed"})
 
 
 class Stats:
@@ -28,13 +30,15 @@ class Stats:
 
     def count_outcome(self, outcome: Answered | Accepted) -> None:
         """One answered or accepted submission."""
-        if isinstance(outcome, Accepted):
-            self._pending["accepted"] += 1
-        elif outcome.is_replay:
-            self._pending["replayed"] += 1
+        told = _told(outcome)
+        REQUESTS.labels(told).inc()
+        if told in _TOLD_BY_NO_RESULT:
+            self._pending[told] += 1
 
     def count_refusal(self, code: ErrorCode) -> None:
         """One request that never became a job."""
+        REQUESTS.labels("refused").inc()
+        REFUSALS.labels(code).inc()
         self._pending["refused"] += 1
         self._pending[f"error:{code}"] += 1
 
@@ -57,3 +61,9 @@ class Stats:
             except Exception:
                 logger.exception("counts_not_told")
             await asyncio.sleep(_FLUSH_SECONDS)
+
+
+def _told(outcome: Answered | Accepted) -> str:
+    if isinstance(outcome, Accepted):
+        return "accepted"
+    return "replayed" if outcome.is_replay else outcome.result.status

@@ -1,4 +1,4 @@
-"""The sums of the whole service as a gateway reads them: once a second at most, whoever asks."""
+"""The sums of the whole service as a gateway reads them: what can change no more is read once."""
 
 import asyncio
 import time
@@ -10,7 +10,6 @@ from shared.domain.totals import SLICE_SECONDS
 from shared.ports import Sums
 
 HOUR_SECONDS = 3_600
-_FRESH_SECONDS = 1.0
 _SETTLED_SECONDS = 60
 """Copies of results may come late: until then a slice is read again."""
 
@@ -31,23 +30,14 @@ class StatsReader:
         self._sums = sums
         self._clock = clock
         self._slices: dict[int, Amounts] = {}
-        self._reading: Reading | None = None
-        self._read_at = 0.0
-        self._lock = asyncio.Lock()
 
     async def read(self) -> Reading:
-        """Not older than a second; `StoreUnavailable`."""
-        async with self._lock:
-            if self._reading is None or self._clock() - self._read_at >= _FRESH_SECONDS:
-                self._reading = await self._read(self._clock())
-                self._read_at = self._clock()
-            return self._reading
-
-    async def _read(self, now: float) -> Reading:
+        """What they are now; `StoreUnavailable`."""
+        now, known = self._clock(), self._slices
         starts = _starts(now)
-        asked = [start for start in starts if start not in self._slices or start > now - _SETTLED_SECONDS]
+        asked = [start for start in starts if start not in known or start > now - _SETTLED_SECONDS]
         totals, slices = await asyncio.gather(self._sums.totals(), self._sums.slices(asked))
-        known = {**self._slices, **dict(zip(asked, slices, strict=True))}
+        known = {**known, **dict(zip(asked, slices, strict=True))}
         self._slices = {start: known[start] for start in starts}
         return Reading(totals, self._slices)
 

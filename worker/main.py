@@ -40,6 +40,7 @@ from worker.llm.openai_client import connect_openai_client
 from worker.llm.priced_client import PricedClient
 from worker.llm.retrying_client import RetryingClient
 from worker.load_report import LoadReport
+from worker.metrics import JOBS_IN_FLIGHT, MeteredEvents
 from worker.ports import LLMClient, ResultLog
 from worker.redis_store_condition import RedisStoreCondition
 from worker.result_log import KafkaResultLog
@@ -87,7 +88,7 @@ async def connect_processor(
         max_backoff_seconds=settings.worker_max_backoff_seconds,
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
-        yield JobProcessor(
+        processor = JobProcessor(
             store,
             log,
             retrying,
@@ -98,6 +99,8 @@ async def connect_processor(
             max_runs=settings.worker_max_runs,
             limits=limits,
         )
+        JOBS_IN_FLIGHT.set_function(lambda: processor.meter.running)
+        yield processor
 
 
 async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None:
@@ -121,7 +124,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         producer = await stack.enter_async_context(
             connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
         )
-        events = await stack.enter_async_context(
+        events: EventSink = await stack.enter_async_context(
             connect_kafka_event_sink(
                 producer,
                 metrics_topic=settings.kafka_metrics_topic,
@@ -129,6 +132,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
                 fallback=FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes),
             )
         )
+        events = MeteredEvents(events)
         llm = await stack.enter_async_context(connect_llm(settings))
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name

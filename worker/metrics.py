@@ -1,7 +1,97 @@
-"""The worker's figures for Prometheus."""
+"""The worker's figures for Prometheus, made of the facts that it tells: so they add up to the same.
 
-from prometheus_client import Counter
+`gen_ai_*` as OpenTelemetry names and cuts them (semantic conventions for generative AI, metrics).
+"""
 
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
+from shared.domain.totals import model_label
+from shared.ports import EventSink
+
+_TOKEN_BUCKETS = tuple(4**power for power in range(14))
+_CALL_SECONDS_BUCKETS = tuple(0.01 * 2**power for power in range(14))
+_JOB_SECONDS_BUCKETS = tuple(0.005 * 2**power for power in range(20))
+
+_GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
+_OPERATION, _PROVIDER = "chat", "openai"
+
+TOKEN_USAGE = Histogram(
+    "gen_ai_client_token_usage",
+    "Tokens of a provider call, by whether they went in or came out",
+    (*_GEN_AI, "gen_ai_token_type"),
+    buckets=_TOKEN_BUCKETS,
+)
+OPERATION_DURATION = Histogram(
+    "gen_ai_client_operation_duration_seconds",
+    "How long a provider call took; error_type is empty where it was answered",
+    (*_GEN_AI, "error_type"),
+    buckets=_CALL_SECONDS_BUCKETS,
+)
+ATTEMPTS = Counter("llm_provider_attempts", "Provider calls, by how they ended", ("outcome",))
+COST = Counter("llm_cost_usd", "Dollars of answers whose price is known", ("model",))
+UNPRICED = Counter("llm_unpriced_answers", "Answers of models whose price is not known")
+JOBS = Counter("llm_jobs", "Jobs that this worker ended, by their status", ("status",))
+JOB_DURATION = Histogram(
+    "llm_job_duration_seconds",
+    "From when a job was asked for to its end",
+    buckets=_JOB_SECONDS_BUCKETS,
+)
+QUEUE_DELAY = Histogram(
+    "llm_queue_delay_seconds", "From when a job was asked for to its begin", buckets=_JOB_SECONDS_BUCKETS
+)
+RETRIES = Counter("llm_retries", "Provider calls that were repeated, by why", ("reason",))
+JOB_ERRORS = Counter("llm_job_errors", "Jobs that failed, by their error", ("error_code",))
+JOBS_FROM_CACHE = Counter("llm_jobs_from_cache", "Jobs that were answered by another's call")
 POSSIBLE_DUPLICATE_CALLS = Counter(
     "llm_possible_duplicate_calls", "Results that say the provider may have charged their job twice"
 )
+DEAD_LETTERS = Counter("llm_dead_letters", "Records that can never become a result")
+JOBS_IN_FLIGHT = Gauge("llm_jobs_in_flight", "Jobs that run in this worker")
+
+
+class MeteredEvents:
+    """`EventSink` that counts the facts on their way."""
+
+    def __init__(self, inner: EventSink) -> None:
+        self._inner = inner
+
+    def emit(self, event: Event) -> None:
+        match event:
+            case ProviderCalled():
+                _count_call(event)
+            case JobFinished():
+                _count_job(event)
+            case JobFailed() if event.topic is not None:
+                DEAD_LETTERS.inc()
+        self._inner.emit(event)
+
+
+def _count_call(call: ProviderCalled) -> None:
+    models = (model_label(call.model), model_label(call.response_model or ""))
+    is_answered = call.outcome == "succeeded"
+    error_type = "" if is_answered else call.outcome
+    ATTEMPTS.labels(call.outcome).inc()
+    OPERATION_DURATION.labels(_OPERATION, _PROVIDER, *models, error_type).observe(call.latency_ms / 1000)
+    if call.prompt_tokens is not None and call.completion_tokens is not None:
+        TOKEN_USAGE.labels(_OPERATION, _PROVIDER, *models, "input").observe(call.prompt_tokens)
+        TOKEN_USAGE.labels(_OPERATION, _PROVIDER, *models, "output").observe(call.completion_tokens)
+    if call.cost_usd is not None:
+        COST.labels(models[1]).inc(call.cost_usd)
+    elif is_answered:
+        UNPRICED.inc()
+
+
+def _count_job(job: JobFinished) -> None:
+    JOBS.labels(job.status).inc()
+    JOB_DURATION.observe(job.total_ms / 1000)
+    QUEUE_DELAY.observe(job.queue_ms / 1000)
+    if job.retries:
+        for reason, count in job.retries.items():
+            RETRIES.labels(reason).inc(count)
+    if job.error_code is not None:
+        JOB_ERRORS.labels(job.error_code).inc()
+    if job.cached:
+        JOBS_FROM_CACHE.inc()
+    if job.possible_duplicate_charge:
+        POSSIBLE_DUPLICATE_CALLS.inc()

@@ -8,7 +8,6 @@ from loguru import logger
 
 from shared.domain.caching import CACHE_MISS, must_be_cached
 from shared.domain.errors import ErrorCode, JobError
-from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
 from shared.limits import JobLimits
@@ -27,8 +26,8 @@ from shared.ports import (
 )
 from worker.answer_stream import answer_stream
 from worker.call_sharing import CallSharing, Share
+from worker.job_events import failure_event, job_event
 from worker.leases import Hold, Leases
-from worker.metrics import POSSIBLE_DUPLICATE_CALLS
 from worker.ports import CallHistory, Completion, LLMError, PatientLLMClient, ResultLog
 from worker.run_meter import RunMeter
 from worker.run_report import (
@@ -179,7 +178,7 @@ class JobProcessor:
         if stored is None:
             return LookAgain(_RUNNING_HERE_SECONDS)
         await self._copy(begun.run, stored)
-        self._tell(stored)
+        self._tell(job.id, stored)
         if isinstance(stored, Failed) and stored.error.error_code is ErrorCode.TOO_MANY_RUNS:
             return Poisoned(stored.error)
         return Done()
@@ -270,36 +269,12 @@ class JobProcessor:
                 logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_log")
                 await asyncio.sleep(self._store_away_seconds)
 
-    def _tell(self, result: Succeeded | Failed) -> None:
-        usage = result.usage if isinstance(result, Succeeded) else None
-        POSSIBLE_DUPLICATE_CALLS.inc(result.possible_duplicate_charge)
-        self._events.emit(
-            JobFinished(
-                request_id=result.request_id,
-                model=result.model,
-                status=result.status,
-                attempts=result.attempts,
-                retry_count=result.retry_count,
-                rate_limited=result.rate_limited,
-                queue_ms=result.queue_ms,
-                llm_latency_ms=result.llm_latency_ms,
-                prompt_tokens=usage.prompt_tokens if usage else None,
-                completion_tokens=usage.completion_tokens if usage else None,
-                cost_usd=result.cost_usd,
-                possible_duplicate_charge=result.possible_duplicate_charge,
-                metadata=result.metadata,
-            )
-        )
+    def _tell(self, job_id: JobId, result: Succeeded | Failed) -> None:
+        self._events.emit(job_event(job_id, result))
         if isinstance(result, Failed):
-            self._events.emit(failure_event(result.request_id, result.error, result.attempts))
+            self._events.emit(failure_event(job_id.request_id, result.error, result.attempts, job_id.owner))
 
     def _refuse(self, job: Job, error: JobError) -> Outcome:
         """A record whose id is taken: said, and left alone."""
-        self._events.emit(failure_event(job.id.request_id, error, 0))
+        self._events.emit(failure_event(job.id.request_id, error, 0, job.id.owner))
         return Done()
-
-
-def failure_event(request_id: str | None, error: JobError, attempt: int) -> JobFailed:
-    """A failure as a fact; the provider's own words stay in the result."""
-    body = error.model_dump(mode="json", exclude={"details"})
-    return JobFailed(request_id=request_id, error=body, attempt=attempt)

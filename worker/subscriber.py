@@ -16,9 +16,10 @@ from shared.ports import EventSink
 from shared.wire import job_from_record
 from worker.dead_letters import DeadLettersUnavailable, KafkaDeadLetters
 from worker.dispatcher import Dispatcher
+from worker.job_events import failure_event
 from worker.keys.caller_keys import CallerKeys
 from worker.ports import Record
-from worker.service import Done, JobProcessor, LookAgain, Poisoned, failure_event
+from worker.service import Done, JobProcessor, LookAgain, Poisoned
 from worker.settings import WorkerSettings
 
 _BURY_AGAIN_SECONDS = 1.0

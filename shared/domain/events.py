@@ -1,4 +1,7 @@
-"""Facts about jobs, in the past tense. None holds a prompt, an answer or a key."""
+"""Facts about jobs, in the past tense. None holds a prompt, an answer or a key.
+
+A fact may be told twice; then `event`, `owner`, `request_id` and `attempt` (of a job: `attempts`) are equal.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,11 +13,19 @@ from shared.domain.timestamps import rfc3339_now
 class ProviderCalled:
     """One provider attempt, on `llm-metrics`."""
 
+    owner: str
     request_id: str
     model: str
+    """That was asked for."""
     attempt: int
     outcome: str
     latency_ms: float
+    response_model: str | None = None
+    """That answered."""
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Of the prompt: the provider had them cached."""
+    completion_tokens: int | None = None
     cost_usd: float | None = None
     event: Literal["provider_called"] = "provider_called"
     timestamp: str = field(default_factory=rfc3339_now)
@@ -22,16 +33,22 @@ class ProviderCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished:
-    """One finished job, on `llm-metrics`."""
+    """One finished job, on `llm-metrics`. Tokens and dollars: null if another's call served it."""
 
+    owner: str
     request_id: str
     model: str
     status: str
+    error_code: str | None
     attempts: int
     retry_count: int
+    retries: dict[str, int] | None
+    """Calls that were repeated, by why."""
     rate_limited: bool
+    cached: bool
     queue_ms: float
     llm_latency_ms: float
+    total_ms: float
     prompt_tokens: int | None
     completion_tokens: int | None
     cost_usd: float | None
@@ -45,6 +62,7 @@ class JobFinished:
 class JobFailed:
     """A job that failed or a record that could not become one, on `llm-errors`."""
 
+    owner: str | None
     request_id: str | None
     error: dict[str, Any]
     attempt: int

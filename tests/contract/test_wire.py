@@ -70,23 +70,33 @@ RUN = Run(JobId("somebody", REQUEST_ID), "a token", "fingerprint of a question")
 TOLD_AT = "2026-01-02T03:04:07.654Z"
 EVENTS: dict[str, Event] = {
     "metrics_provider_called": ProviderCalled(
+        owner="public",
         request_id=REQUEST_ID,
         model="gpt-4o-mini",
         attempt=2,
         outcome="succeeded",
         latency_ms=812.5,
+        response_model="gpt-4o-mini-2024-07-18",
+        prompt_tokens=9,
+        cached_tokens=0,
+        completion_tokens=3,
         cost_usd=0.00000315,
         timestamp=TOLD_AT,
     ),
     "metrics_job_finished": JobFinished(
+        owner="public",
         request_id=REQUEST_ID,
         model="gpt-4o-mini-2024-07-18",
         status="succeeded",
+        error_code=None,
         attempts=2,
         retry_count=1,
+        retries={"UPSTREAM_RATE_LIMITED": 1},
         rate_limited=True,
+        cached=False,
         queue_ms=12.345,
         llm_latency_ms=812.5,
+        total_ms=901.25,
         prompt_tokens=9,
         completion_tokens=3,
         cost_usd=0.00000315,
@@ -95,12 +105,14 @@ EVENTS: dict[str, Event] = {
         timestamp=TOLD_AT,
     ),
     "errors_job_failed": JobFailed(
+        owner="public",
         request_id=REQUEST_ID,
         error=FAILED.error.model_dump(mode="json", exclude={"details"}),
         attempt=5,
         timestamp=TOLD_AT,
     ),
     "errors_record_dead_lettered": JobFailed(
+        owner=None,
         request_id=None,
         error=job_error(ErrorCode.INVALID_JSON, "The body is not valid JSON").model_dump(
             mode="json", exclude={"details"}

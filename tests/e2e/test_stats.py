@@ -46,7 +46,7 @@ def test_what_gateways_saw_and_workers_did_is_told_by_a_gateway_that_is_new(
             was, now = was.get(step, 0) if isinstance(was, dict) else 0, now[step]
         return float(now) - float(was)  # type: ignore[arg-type]
 
-    assert grown("requests", "succeeded") == minute["requests"]["succeeded"] == 4
+    assert grown("requests", "succeeded") == 4 <= minute["requests"]["succeeded"]  # others ask too
     assert grown("requests", "replayed") == 1
     assert grown("provider_calls") == 5
     assert grown("retries", "UPSTREAM_RATE_LIMITED") == 1

@@ -51,10 +51,6 @@ class RecordingStore(MemoryResultStore):
         self.asked.append(("watch", job_id))
         return super().watch(job_id)
 
-    async def is_available(self) -> bool:
-        self.asked.append(("is_available", None))
-        return await super().is_available()
-
 
 class KeptJobs:
     """`JobQueue` that leaves the jobs to the test."""

@@ -30,11 +30,13 @@ class FakeProducer:
 
 
 def called() -> Event:
-    return ProviderCalled(request_id="a", model="m", attempt=1, outcome="succeeded", latency_ms=1.0)
+    return ProviderCalled(
+        owner="public", request_id="a", model="m", attempt=1, outcome="succeeded", latency_ms=1.0
+    )
 
 
 def failed() -> Event:
-    return JobFailed(request_id=None, error={"error_code": "INVALID_JSON"}, attempt=0)
+    return JobFailed(owner=None, request_id=None, error={"error_code": "INVALID_JSON"}, attempt=0)
 
 
 def written(path: Path) -> list[str]:

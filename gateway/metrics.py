@@ -1,0 +1,32 @@
+"""A gateway's figures for Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.types import Scope
+
+_NO_ROUTE = "none"
+
+HTTP_REQUESTS = Counter(
+    "http_requests", "HTTP requests that were answered, by route", ("method", "handler", "status")
+)
+HTTP_DURATION = Histogram(
+    "http_request_duration_seconds",
+    "From the first byte of a request to the last of its answer, waits and streams included",
+    ("method", "handler"),
+    buckets=tuple(0.001 * 2**power for power in range(18)),
+)
+HTTP_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests that are being answered")
+REQUESTS = Counter("llm_requests", "Submissions by what the caller was told", ("outcome",))
+REFUSALS = Counter("llm_refusals", "Requests that never became a job, by their error", ("error_code",))
+WAITING = Gauge("llm_waiting_callers", "Callers that this gateway holds")
+DEPENDENCY_UP = Gauge("llm_dependency_up", "1 while it can be used", ("dependency",))
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def count_http(scope: Scope, status: int, seconds: float) -> None:
+    """One answered request. Paths are told by their route, so that ids make no series."""
+    route = scope.get("route")
+    handler = route.path if route is not None else _NO_ROUTE
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    HTTP_REQUESTS.labels(method, handler, str(status)).inc()
+    HTTP_DURATION.labels(method, handler).observe(seconds)

@@ -130,9 +130,8 @@ async def _connect_store(
 
 @asynccontextmanager
 async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSink]:
-    file = FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
     if not settings.kafka_enabled:
-        yield file
+        yield FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
         return
     async with (
         connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
@@ -140,7 +139,8 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
             producer,
             metrics_topic=settings.kafka_metrics_topic,
             error_topic=settings.kafka_error_topic,
-            fallback=file,
+            spool_folder=settings.event_spool_folder(),
+            max_bytes=settings.llm_log_file_max_bytes,
         ) as sink,
     ):
         yield sink

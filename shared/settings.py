@@ -5,6 +5,7 @@ Every field is the environment variable of the same name in lower case.
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -40,12 +41,15 @@ class ServiceSettings(BaseSettings):
         "INFO", description="Least severe level that is logged"
     )
     llm_log_file: str = Field(
-        "logs/llm-service.log", description="File for events while Kafka is disabled or away"
+        "logs/llm-service.log",
+        description="File for events where Kafka is disabled; in `<name>.spool` beside it they wait "
+        "while it is away",
     )
     llm_log_file_max_bytes: int = Field(
         104_857_600,
         ge=65_536,
-        description="Size at which that file becomes `<name>.1`, in place of the one before it",
+        description="Size at which that file becomes `<name>.1`, in place of the one before it; and most "
+        "bytes of a process that wait while Kafka is away, beyond which new ones are dropped and counted",
     )
     llm_default_model: str = Field(
         "gpt-4o-mini", min_length=1, description="Model of a request that names none"
@@ -193,6 +197,9 @@ class ServiceSettings(BaseSettings):
 
     def own_prices(self) -> dict[str, OwnPrice]:
         return parse_own_prices(self.llm_prices)
+
+    def event_spool_folder(self) -> Path:
+        return Path(f"{self.llm_log_file}.spool")
 
     def retention(self) -> timedelta:
         return timedelta(hours=self.redis_ttl_hours)

@@ -6,14 +6,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from uuid import uuid4
 
 from faststream.kafka import KafkaBroker
 from loguru import logger
 
 from shared.adapters.fallback_result_store import fall_back_to_memory
-from shared.adapters.file_event_sink import FileEventSink
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
@@ -129,7 +127,8 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
                 producer,
                 metrics_topic=settings.kafka_metrics_topic,
                 error_topic=settings.kafka_error_topic,
-                fallback=FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes),
+                spool_folder=settings.event_spool_folder(),
+                max_bytes=settings.llm_log_file_max_bytes,
             )
         )
         events = MeteredEvents(events)

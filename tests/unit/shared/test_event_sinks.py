@@ -4,25 +4,21 @@ import asyncio
 from pathlib import Path
 
 import orjson
-from aiokafka.errors import KafkaConnectionError
 
 from shared.adapters.file_event_sink import FileEventSink, encode_event
-from shared.adapters.kafka_event_sink import KafkaEventSink, connect_kafka_event_sink
+from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.domain.events import Event, JobFailed, ProviderCalled
 
 _MAX_BYTES = 1 << 20
 
 
 class FakeProducer:
-    """Acknowledges, refuses, or keeps silent."""
+    """Acknowledges."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, str]] = []
-        self.is_away = False
 
     async def send(self, topic: str, value: bytes, key: bytes | None = None) -> asyncio.Future[object]:
-        if self.is_away:
-            raise KafkaConnectionError
         self.sent.append((topic, key, orjson.loads(value)["event"]))
         ack: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         ack.set_result(None)
@@ -45,37 +41,17 @@ def written(path: Path) -> list[str]:
 
 async def test_metrics_and_errors_have_topics_of_their_own(tmp_path: Path) -> None:
     producer = FakeProducer()
-    fallback = FileEventSink(tmp_path / "events.jsonl", _MAX_BYTES)
     async with connect_kafka_event_sink(
-        producer, metrics_topic="metrics", error_topic="errors", fallback=fallback
+        producer,
+        metrics_topic="metrics",
+        error_topic="errors",
+        spool_folder=tmp_path / "spool",
+        max_bytes=_MAX_BYTES,
     ) as sink:
         sink.emit(called())
         sink.emit(failed())
     assert producer.sent == [("metrics", b"a", "provider_called"), ("errors", None, "job_failed")]
-    assert not (tmp_path / "events.jsonl").exists()
-
-
-async def test_when_kafka_is_away_the_file_has_them(tmp_path: Path) -> None:
-    producer = FakeProducer()
-    producer.is_away = True
-    path = tmp_path / "logs" / "events.jsonl"
-    async with connect_kafka_event_sink(
-        producer, metrics_topic="metrics", error_topic="errors", fallback=FileEventSink(path, _MAX_BYTES)
-    ) as sink:
-        sink.emit(called())
-        sink.emit(failed())
-    assert written(path) == ["provider_called", "job_failed"]
-
-
-async def test_what_memory_cannot_hold_goes_to_the_file(tmp_path: Path) -> None:
-    # Given a sink whose sender does not run
-    path = tmp_path / "events.jsonl"
-    sink = KafkaEventSink(FakeProducer(), "metrics", "errors", FileEventSink(path, _MAX_BYTES))
-    # When more facts come than it holds
-    for _ in range(10_001):
-        sink.emit(called())
-    # Then nobody waited, and the last one is in the file
-    assert written(path) == ["provider_called"]
+    assert not (tmp_path / "spool").exists()
 
 
 async def test_a_file_that_cannot_be_written_costs_the_fact_alone(tmp_path: Path) -> None:

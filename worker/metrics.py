@@ -3,6 +3,8 @@
 `gen_ai_*` as OpenTelemetry names and cuts them (semantic conventions for generative AI, metrics).
 """
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
@@ -15,6 +17,7 @@ _JOB_SECONDS_BUCKETS = tuple(0.005 * 2**power for power in range(20))
 
 _GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
 _OPERATION, _PROVIDER = "chat", "openai"
+_MOST_PAIRS = 1024
 
 TOKEN_USAGE = Histogram(
     "gen_ai_client_token_usage",
@@ -67,17 +70,34 @@ class MeteredEvents:
         self._inner.emit(event)
 
 
+class _ModelSeries:
+    """The series of one pair of models, found once: a look-up by labels costs a microsecond each."""
+
+    def __init__(self, asked: str, answered: str) -> None:
+        models = (model_label(asked), model_label(answered))
+        self._labels = (_OPERATION, _PROVIDER, *models)
+        self.input_tokens = TOKEN_USAGE.labels(*self._labels, "input")
+        self.output_tokens = TOKEN_USAGE.labels(*self._labels, "output")
+        self.answered_seconds = self.seconds("")
+        self.cost_usd = COST.labels(models[1])
+
+    def seconds(self, error_type: str) -> Histogram:
+        return OPERATION_DURATION.labels(*self._labels, error_type)
+
+
+_series = lru_cache(_MOST_PAIRS)(_ModelSeries)
+
+
 def _count_call(call: ProviderCalled) -> None:
-    models = (model_label(call.model), model_label(call.response_model or ""))
-    is_answered = call.outcome == "succeeded"
-    error_type = "" if is_answered else call.outcome
+    series, is_answered = _series(call.model, call.response_model or ""), call.outcome == "succeeded"
     ATTEMPTS.labels(call.outcome).inc()
-    OPERATION_DURATION.labels(_OPERATION, _PROVIDER, *models, error_type).observe(call.latency_ms / 1000)
+    duration = series.answered_seconds if is_answered else series.seconds(call.outcome)
+    duration.observe(call.latency_ms / 1000)
     if call.prompt_tokens is not None and call.completion_tokens is not None:
-        TOKEN_USAGE.labels(_OPERATION, _PROVIDER, *models, "input").observe(call.prompt_tokens)
-        TOKEN_USAGE.labels(_OPERATION, _PROVIDER, *models, "output").observe(call.completion_tokens)
+        series.input_tokens.observe(call.prompt_tokens)
+        series.output_tokens.observe(call.completion_tokens)
     if call.cost_usd is not None:
-        COST.labels(models[1]).inc(call.cost_usd)
+        series.cost_usd.inc(call.cost_usd)
     elif is_answered:
         UNPRICED.inc()
 

@@ -12,7 +12,7 @@ class MemorySums:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._totals: Counter[str] = Counter({SINCE_MS: round(clock() * 1000)})
+        self._totals: Counter[str] = Counter({SINCE_MS: int(clock() * 1000)})
         self._slices: dict[int, Counter[str]] = {}
 
     def add(self, amounts: Mapping[str, int], at: datetime) -> None:

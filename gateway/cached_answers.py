@@ -2,6 +2,7 @@
 
 from loguru import logger
 
+from gateway.metrics import CACHE_LOOKUPS
 from shared.domain.caching import CachePolicy, shared_answer
 from shared.domain.job import Job
 from shared.domain.result import Succeeded
@@ -24,4 +25,5 @@ class CachedAnswers:
         except StoreUnavailable as fault:
             logger.bind(fault=str(fault)).warning("response_cache_unavailable")
             return None
+        CACHE_LOOKUPS.labels("miss" if known is None else "hit").inc()
         return shared_answer(known, job) if known is not None else None

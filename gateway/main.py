@@ -16,7 +16,6 @@ from starlette.exceptions import HTTPException
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.cached_answers import CachedAnswers
-from gateway.dependencies import watch_dependencies
 from gateway.error_responses import refusal
 from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
@@ -63,6 +62,7 @@ from shared.background import in_background
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
+from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
 
 _GRACEFUL_SECONDS = 30
 
@@ -134,6 +134,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             own = Stats(adapters.store)
             WAITING.set_function(lambda: len(waits))
+            BUILD.labels(_component(adapters), settings.llm_version).set(1)
             app.state.gateway = AppState(
                 settings,
                 adapters,
@@ -144,7 +145,10 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
                 own,
                 StatsReader(adapters.store),
             )
-            async with in_background(own.flush_forever()), in_background(watch_dependencies(adapters)):
+            async with (
+                in_background(own.flush_forever()),
+                in_background(watch_dependencies(_needs(settings, adapters))),
+            ):
                 yield
             await own.flush()
 
@@ -155,6 +159,20 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
     guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)
     return app
+
+
+def _component(adapters: Adapters) -> str:
+    return "gateway" if adapters.mode == "distributed" else "one_process"
+
+
+def _needs(settings: GatewaySettings, adapters: Adapters) -> dict[str, IsUp]:
+    """What this process cannot do its work without, as Prometheus is told."""
+    needs: dict[str, IsUp] = {}
+    if settings.redis_enabled:
+        needs["redis"] = adapters.store.is_available
+    if adapters.mode == "distributed":
+        needs["kafka"] = adapters.queue.is_available
+    return needs
 
 
 @asynccontextmanager

@@ -18,7 +18,13 @@ HTTP_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests that are be
 REQUESTS = Counter("llm_requests", "Submissions by what the caller was told", ("outcome",))
 REFUSALS = Counter("llm_refusals", "Requests that never became a job, by their error", ("error_code",))
 WAITING = Gauge("llm_waiting_callers", "Callers that this gateway holds")
-DEPENDENCY_UP = Gauge("llm_dependency_up", "1 while it can be used", ("dependency",))
+JOINS = Counter("llm_joins", "Submissions of a job that was queued or running already")
+CACHE_LOOKUPS = Counter(
+    "llm_cache_lookups", "Questions that the response cache was asked before a job was made", ("outcome",)
+)
+QUEUE_LAG = Gauge("llm_queue_lag", "Jobs that wait for a worker, as all workers together say")
+QUEUE_DRAIN = Gauge("llm_queue_drain_per_second", "Jobs that the workers end a second")
+QUEUE_WAIT = Gauge("llm_queue_expected_wait_seconds", "How long a new job would wait for its turn")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

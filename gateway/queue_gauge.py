@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from prometheus_client import Gauge
-
+from gateway.metrics import QUEUE_DRAIN, QUEUE_LAG, QUEUE_WAIT
 from gateway.ports import JobQueue, QueueUnavailable
 from shared.domain.job import Job
 from shared.domain.queue_load import QueueLoad
@@ -14,10 +13,6 @@ from shared.ports import StoreUnavailable
 _LOOK_SECONDS = 1.0
 _SOONEST_SECONDS = 1.0
 _UNKNOWN = float("nan")
-
-_LAG = Gauge("llm_queue_lag", "Jobs that wait for a worker, as the workers say")
-_DRAIN = Gauge("llm_queue_drain_per_second", "Jobs that the workers end a second")
-_WAIT = Gauge("llm_queue_expected_wait_seconds", "How long a new job would wait for its turn")
 
 ReadLoad = Callable[[], Awaitable[QueueLoad | None]]
 
@@ -89,6 +84,6 @@ class BoundedJobQueue:
 
 def _show(load: QueueLoad | None) -> None:
     wait_seconds = load.expected_wait_seconds if load is not None else None
-    _LAG.set(load.lag if load is not None else _UNKNOWN)
-    _DRAIN.set(load.drain_per_second if load is not None else _UNKNOWN)
-    _WAIT.set(wait_seconds if wait_seconds is not None else _UNKNOWN)
+    QUEUE_LAG.set(load.lag if load is not None else _UNKNOWN)
+    QUEUE_DRAIN.set(load.drain_per_second if load is not None else _UNKNOWN)
+    QUEUE_WAIT.set(wait_seconds if wait_seconds is not None else _UNKNOWN)

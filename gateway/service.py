@@ -34,6 +34,8 @@ class Answered:
     result: Succeeded | Failed
     is_replay: bool = False
     """The result was there before this request."""
+    is_joined: bool = field(default=False, compare=False)
+    """Another request had asked for the job, and it had not ended."""
     admission: Admission | None = field(default=None, compare=False)
     """What the limits said, if they were asked."""
 
@@ -47,6 +49,7 @@ class Accepted:
     expires_at: datetime
     """When the id is forgotten if the job never ends."""
     admission: Admission | None = field(default=None, compare=False)
+    is_joined: bool = field(default=False, compare=False)
 
 
 class RequestRefused(Exception):
@@ -93,7 +96,7 @@ class JobService:
                 case Pending() if is_strict:
                     raise RequestRefused(_IN_PROGRESS)
                 case Pending():
-                    return await self._join(job, watch, wait_seconds, caller)
+                    return replace(await self._join(job, watch, wait_seconds, caller), is_joined=True)
                 case Reserved():
                     if (known := await self._cached(job, claim)) is not None:
                         return Answered(known)

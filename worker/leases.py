@@ -9,6 +9,7 @@ from loguru import logger
 from shared.background import in_background
 from shared.domain.job import JobId
 from shared.ports import JobRuns, Run, StoreUnavailable
+from worker.metrics import LEASES_LOST
 
 _RENEWALS_A_LEASE = 3
 _LONGEST_PAUSE_SECONDS = 2.0  # a cancelled job is told with the next renewal
@@ -56,7 +57,10 @@ class Leases:
             if run.id in self._holds:  # it may have ended meanwhile
                 self._holds[run.id].cancel()
         for run in renewed.lost:
-            if run.id in self._holds:
+            hold = self._holds.get(run.id)
+            if hold is not None and not hold.is_lost:
+                hold.is_lost = True
+                LEASES_LOST.inc()
                 logger.bind(**run.id._asdict()).warning("lease_lost")
 
 
@@ -66,6 +70,7 @@ class Hold:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.is_cancelled = False
+        self.is_lost = False
         self._timeout: asyncio.Timeout | None = None
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from loguru import logger
 from shared.domain.queue_load import WorkerLoad
 from shared.ports import StoreUnavailable
 from worker.dispatcher import Dispatcher
+from worker.metrics import WAITING_JOBS
 from worker.run_meter import RunMeter
 
 _REPORT_SECONDS = 1.0
@@ -44,7 +45,9 @@ class LoadReport:
         while True:
             try:
                 async with asyncio.timeout(_ASK_SECONDS):
-                    await self._tell(await measure(consumer, self._dispatcher, self._meter))
+                    load = await measure(consumer, self._dispatcher, self._meter)
+                    WAITING_JOBS.set(load.waiting)
+                    await self._tell(load)
             except (KafkaError, StoreUnavailable, TimeoutError) as fault:
                 logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("load_not_told")
             await asyncio.sleep(self._every_seconds)

@@ -14,7 +14,7 @@ from loguru import logger
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
-from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_producer import connect_kafka_producer, is_reachable
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
@@ -27,6 +27,7 @@ from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
+from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
 from worker.call_sharing import CallSharing
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
@@ -160,6 +161,9 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )
+        BUILD.labels("worker", settings.llm_version).set(1)
+        needs: dict[str, IsUp] = {"redis": store.is_available, "kafka": partial(is_reachable, producer)}
+        await stack.enter_async_context(in_background(watch_dependencies(needs)))
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
         report = LoadReport(dispatcher, processor.meter, partial(loads.tell, uuid4().hex))
         await _consume(settings, dispatcher, handler, report, stop)

@@ -3,8 +3,6 @@
 `gen_ai_*` as OpenTelemetry names and cuts them (semantic conventions for generative AI, metrics).
 """
 
-from functools import lru_cache
-
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
@@ -17,7 +15,8 @@ _JOB_SECONDS_BUCKETS = tuple(0.005 * 2**power for power in range(20))
 
 _GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
 _OPERATION, _PROVIDER = "chat", "openai"
-_MOST_PAIRS = 1024
+_MOST_PAIRS = 256
+_OTHER = "other"
 
 TOKEN_USAGE = Histogram(
     "gen_ai_client_token_usage",
@@ -51,6 +50,9 @@ POSSIBLE_DUPLICATE_CALLS = Counter(
 )
 DEAD_LETTERS = Counter("llm_dead_letters", "Records that can never become a result")
 JOBS_IN_FLIGHT = Gauge("llm_jobs_in_flight", "Jobs that run in this worker")
+WAITING_JOBS = Gauge("llm_worker_waiting_jobs", "Jobs of this worker's partitions that it has not begun")
+DUPLICATE_RECORDS = Counter("llm_duplicate_records", "Records whose job had ended already: no call was made")
+LEASES_LOST = Counter("llm_leases_lost", "Runs whose job went to another worker before they ended")
 
 
 class MeteredEvents:
@@ -85,7 +87,17 @@ class _ModelSeries:
         return OPERATION_DURATION.labels(*self._labels, error_type)
 
 
-_series = lru_cache(_MOST_PAIRS)(_ModelSeries)
+_pairs: dict[tuple[str, str], _ModelSeries] = {}
+
+
+def _series(asked: str, answered: str) -> _ModelSeries:
+    """Those of `other` where there are too many: callers and providers choose the names."""
+    found = _pairs.get((asked, answered))
+    if found is None:
+        if len(_pairs) >= _MOST_PAIRS:
+            asked = answered = _OTHER
+        found = _pairs[asked, answered] = _ModelSeries(asked, answered)
+    return found
 
 
 def _count_call(call: ProviderCalled) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loguru import logger
 
@@ -48,6 +48,9 @@ _BEGIN_TRIES = 10
 @dataclass(frozen=True, slots=True)
 class Done:
     """The job needs nothing more of this record."""
+
+    is_duplicate: bool = field(default=False, compare=False)
+    """It had ended before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class JobProcessor:
                 return LookAgain(seconds)
             case Finished(result):
                 await self._copy(run, result)  # for a direct producer who sent it again
-                return Done()
+                return Done(is_duplicate=True)
             case Deleted():
                 return self._refuse(job, DELETED)
             case Conflicting():

@@ -18,6 +18,7 @@ from worker.dead_letters import DeadLettersUnavailable, KafkaDeadLetters
 from worker.dispatcher import Dispatcher
 from worker.job_events import failure_event
 from worker.keys.caller_keys import CallerKeys
+from worker.metrics import DUPLICATE_RECORDS
 from worker.ports import Record
 from worker.service import Done, JobProcessor, LookAgain, Poisoned
 from worker.settings import WorkerSettings
@@ -67,7 +68,9 @@ class RecordHandler:
             logger.bind(partition=record.partition, offset=record.offset).exception("record_crashed")
             return await self._bury(record, _CRASHED, None)
         match outcome:
-            case Done():
+            case Done(is_duplicate):
+                if is_duplicate:
+                    DUPLICATE_RECORDS.inc()
                 return None
             case LookAgain(seconds):
                 return seconds

@@ -8,11 +8,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from gateway.ports import QueueUnavailable
+from shared.adapters.kafka_producer import is_reachable
 from shared.domain.job import Job
 from shared.wire import job_to_record
 
 _ENQUEUE_SECONDS = 10.0
-_HEALTH_SECONDS = 1.0
 
 
 class KafkaJobQueue:
@@ -44,9 +44,4 @@ class KafkaJobQueue:
             raise QueueUnavailable(f"Kafka did not acknowledge the job: {type(fault).__name__}") from fault
 
     async def is_available(self) -> bool:
-        try:
-            async with asyncio.timeout(_HEALTH_SECONDS):
-                await self._producer.client.fetch_all_metadata()
-        except (KafkaError, TimeoutError, OSError):
-            return False
-        return True
+        return await is_reachable(self._producer)

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import OutOfOrderSequenceNumber
+from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
 from loguru import logger
 
 from shared.adapters.kafka_topics import MAX_RECORD_BYTES
 
 _STOP_SECONDS = 5.0
+_HEALTH_SECONDS = 1.0
 
 
 class RenewedProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is untyped
@@ -61,3 +62,13 @@ async def connect_kafka_producer(bootstrap_servers: str, client_id: str) -> Asyn
     finally:
         # Without a broker, stopping would wait for records that cannot leave.
         await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=_STOP_SECONDS)
+
+
+async def is_reachable(producer: AIOKafkaProducer) -> bool:
+    """Whether a broker answers this producer in time; never raises."""
+    try:
+        async with asyncio.timeout(_HEALTH_SECONDS):
+            await producer.client.fetch_all_metadata()
+    except (KafkaError, TimeoutError, OSError):
+        return False
+    return True

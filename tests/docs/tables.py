@@ -14,6 +14,7 @@ from gateway.error_responses import STATUS_OF_CODE
 from gateway.settings import GatewaySettings
 from shared.domain.errors import RETRYABLE_CODES, TYPE_OF_CODE
 from shared.settings import ServiceSettings
+from tests.docs.metrics_catalogue import metrics_table
 from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def tables_of(text: str) -> dict[str, str]:
     }
 
 
-MADE = {"settings": settings_table, "errors": errors_table}
+MADE = {"settings": settings_table, "errors": errors_table, "metrics": metrics_table}
 
 
 def write_tables(made: Mapping[str, str]) -> None:

@@ -123,7 +123,9 @@ async def test_a_job_is_called_once_stored_and_told(
     assert (result.message["content"], result.attempts, result.metadata) == ("Paris", 1, {"team": "a"})
     assert [event.status for event in sink.of(JobFinished)] == ["succeeded"]
     # And the same record again calls nobody
-    assert await processor.process(job) == Done()
+    again = await processor.process(job)
+    assert isinstance(again, Done)
+    assert again.is_duplicate
     assert llm.calls == [1]
 
 

@@ -63,6 +63,7 @@ from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
 from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
+from shared.wire import source_of
 
 _GRACEFUL_SECONDS = 30
 
@@ -99,7 +100,7 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
         await stack.enter_async_context(tail_results(store, reader, limits.settle if limits else None))
-        source = f"/{settings.llm_app_name}/gateway"
+        source = source_of(settings.llm_app_name, "gateway")
         seal = sealer.seal if sealer is not None else None
         queue = KafkaJobQueue(producer, settings.kafka_request_topic, source, seal=seal)
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)

@@ -18,7 +18,17 @@ from pydantic_core import from_json, to_json
 from shared.domain.answer_body import result_from_topic_body, topic_body
 from shared.domain.errors import ErrorCode, InvalidRequest, job_error
 from shared.domain.invoke_body import MOST_DEADLINE_SECONDS, ChatParameters, InvokeBody
-from shared.domain.job import DEFAULT_OWNER, OWNER_RULE, Job, JobId, ModelDefaults, is_owner, job_from_body
+from shared.domain.job import (
+    DEFAULT_OWNER,
+    OWNER_RULE,
+    Job,
+    JobId,
+    ModelDefaults,
+    RecordPosition,
+    is_owner,
+    job_from_body,
+)
+from shared.domain.replica import replica_name
 from shared.domain.result import Failed, Succeeded
 from shared.domain.timestamps import rfc3339
 from shared.domain.validation import parse_body, short_echo
@@ -30,8 +40,15 @@ RESULT_CE_TYPE = "llm.result.v1"
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _MOST_SEALED_CHARACTERS = 4096
 OWNER_HEADER = "llm_owner"
+SOURCE_HEADER = "ce_source"
+_GATEWAY = "gateway"
 
 Headers = Sequence[tuple[str, bytes]]
+
+
+def source_of(app_name: str, service: str) -> str:
+    """What a replica calls itself in the records that it writes."""
+    return f"/{app_name}/{service}/{replica_name()}"
 
 
 class RequestRecord(InvokeBody, ChatParameters):
@@ -72,7 +89,7 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         ("ce_specversion", b"1.0"),
         ("ce_id", job.id.request_id.encode()),
         ("ce_type", CE_TYPE.encode()),
-        ("ce_source", source.encode()),
+        (SOURCE_HEADER, source.encode()),
         ("ce_time", rfc3339(job.created_at).encode()),
         ("ce_expirytime", rfc3339(job.deadline).encode()),
         (OWNER_HEADER, job.id.owner.encode()),
@@ -92,6 +109,7 @@ def job_from_record(
     headers: Iterable[tuple[str, bytes | None]],
     timestamp_ms: int,
     defaults: ModelDefaults,
+    position: RecordPosition | None = None,
 ) -> Job:
     """The job that a record carries, or `InvalidRequest`. A key in it is as it came: clear, or sealed.
 
@@ -117,6 +135,8 @@ def job_from_record(
         sealed_key=record.sealed_openai_api_key,
         fingerprint=_told_fingerprint(record, texts),
         is_verbatim=record.verbatim,
+        record=position,
+        is_direct=f"/{_GATEWAY}/" not in texts.get(SOURCE_HEADER, ""),
     )
 
 
@@ -126,7 +146,7 @@ def result_to_record(run: Run, result: Succeeded | Failed, source: str) -> tuple
         ("ce_specversion", b"1.0"),
         ("ce_id", run.id.request_id.encode()),
         ("ce_type", RESULT_CE_TYPE.encode()),
-        ("ce_source", source.encode()),
+        (SOURCE_HEADER, source.encode()),
         ("ce_time", rfc3339(result.completed_at).encode()),
         (OWNER_HEADER, run.id.owner.encode()),
         ("llm_fingerprint", run.fingerprint.encode()),

@@ -2,16 +2,17 @@
 
 from shared.domain.errors import JobError
 from shared.domain.events import JobFailed, JobFinished
-from shared.domain.job import JobId
+from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
 
 
-def job_event(job_id: JobId, result: Succeeded | Failed) -> JobFinished:
+def job_event(job: Job, result: Succeeded | Failed) -> JobFinished:
     """The end of a job as a fact."""
     is_cached = isinstance(result, Succeeded) and result.from_cache is True
     usage = result.usage if isinstance(result, Succeeded) and not is_cached else None
+    topic, partition, offset = job.record or (None, None, None)
     return JobFinished(
-        owner=job_id.owner,
+        owner=job.id.owner,
         request_id=result.request_id,
         model=result.model,
         status=result.status,
@@ -29,6 +30,9 @@ def job_event(job_id: JobId, result: Succeeded | Failed) -> JobFinished:
         cost_usd=result.cost_usd if not is_cached else None,
         possible_duplicate_charge=result.possible_duplicate_charge,
         metadata=result.metadata,
+        topic=topic,
+        partition=partition,
+        offset=offset,
     )
 
 

@@ -28,6 +28,7 @@ from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
 from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
+from shared.wire import source_of
 from worker.call_sharing import CallSharing
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
@@ -137,7 +138,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
-        source = f"/{settings.llm_app_name}/worker"
+        source = source_of(settings.llm_app_name, "worker")
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
         limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
         processor = await stack.enter_async_context(

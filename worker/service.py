@@ -27,6 +27,7 @@ from shared.ports import (
 from worker.answer_stream import answer_stream
 from worker.call_sharing import CallSharing, Share
 from worker.job_events import failure_event, job_event
+from worker.job_log import about, log_end
 from worker.leases import Hold, Leases
 from worker.ports import CallHistory, Completion, LLMError, PatientLLMClient, ResultLog
 from worker.run_meter import RunMeter
@@ -111,7 +112,7 @@ class JobProcessor:
         try:
             is_suspect = may_have_run and not await self._store.is_available()
             if is_suspect and await self._must_wait(job):
-                logger.bind(**job.id._asdict()).warning("job_waits_for_store")
+                logger.bind(**about(job)).warning("job_waits_for_store")
                 return LookAgain(self._store_away_seconds)
             needs_history = may_have_run and not is_suspect
             return await self._process(job, is_suspect=is_suspect, needs_history=needs_history)
@@ -125,7 +126,7 @@ class JobProcessor:
         try:
             return await self._log.has_ended(job.id, job.created_at.timestamp())
         except ResultLogUnavailable as fault:
-            logger.bind(**job.id._asdict(), fault=str(fault)).warning("results_not_read")
+            logger.bind(**about(job), fault=str(fault)).warning("results_not_read")
             return True
 
     async def _process(self, job: Job, *, is_suspect: bool, needs_history: bool) -> Outcome:
@@ -171,7 +172,7 @@ class JobProcessor:
                     needs_history=needs_history,
                 )
             except StoreUnavailable as fault:
-                logger.bind(**job.id._asdict(), fault=str(fault)).warning("job_waits_for_store")
+                logger.bind(**about(job), fault=str(fault)).warning("job_waits_for_store")
                 await asyncio.sleep(self._store_away_seconds)
         return None
 
@@ -181,7 +182,7 @@ class JobProcessor:
         if stored is None:
             return LookAgain(_RUNNING_HERE_SECONDS)
         await self._copy(begun.run, stored)
-        self._tell(job.id, stored)
+        self._tell(job, stored)
         if isinstance(stored, Failed) and stored.error.error_code is ErrorCode.TOO_MANY_RUNS:
             return Poisoned(stored.error)
         return Done()
@@ -210,7 +211,7 @@ class JobProcessor:
         except LLMError as fault:
             return report.failed(provider_error(fault, job), fault, history)
         except Exception:
-            logger.bind(**job.id._asdict()).exception("job_crashed")
+            logger.bind(**about(job)).exception("job_crashed")
             return report.failed(CRASHED)
 
     async def _ask(self, job: Job, run: Run, history: CallHistory) -> Completion:
@@ -272,10 +273,12 @@ class JobProcessor:
                 logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_log")
                 await asyncio.sleep(self._store_away_seconds)
 
-    def _tell(self, job_id: JobId, result: Succeeded | Failed) -> None:
-        self._events.emit(job_event(job_id, result))
+    def _tell(self, job: Job, result: Succeeded | Failed) -> None:
+        self._events.emit(job_event(job, result))
         if isinstance(result, Failed):
-            self._events.emit(failure_event(job_id.request_id, result.error, result.attempts, job_id.owner))
+            self._events.emit(failure_event(job.id.request_id, result.error, result.attempts, job.id.owner))
+        if job.is_direct:
+            log_end(job, result)
 
     def _refuse(self, job: Job, error: JobError) -> Outcome:
         """A record whose id is taken: said, and left alone."""

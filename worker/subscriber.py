@@ -11,7 +11,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from loguru import logger
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
-from shared.domain.job import Job, ModelDefaults
+from shared.domain.job import Job, ModelDefaults, RecordPosition
 from shared.ports import EventSink
 from shared.wire import job_from_record
 from worker.dead_letters import DeadLettersUnavailable, KafkaDeadLetters
@@ -55,7 +55,8 @@ class RecordHandler:
     async def handle(self, record: Record) -> float | None:
         """None when the record is finished, else the seconds after which to look again."""
         try:
-            job = job_from_record(record.value, record.headers, record.timestamp, self._defaults)
+            position = RecordPosition(record.topic, record.partition, record.offset)
+            job = job_from_record(record.value, record.headers, record.timestamp, self._defaults, position)
             job = self._caller_keys.settle(job)
             if job.refusal is not None:
                 _log_refusal(record, job)

@@ -6,6 +6,7 @@ A fact may be told twice; then `event`, `owner`, `request_id` and `attempt` (of 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from shared.domain.replica import replica_name
 from shared.domain.timestamps import rfc3339_now
 
 
@@ -29,6 +30,7 @@ class ProviderCalled:
     cost_usd: float | None = None
     event: Literal["provider_called"] = "provider_called"
     timestamp: str = field(default_factory=rfc3339_now)
+    worker: str = field(default_factory=replica_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +56,13 @@ class JobFinished:
     cost_usd: float | None
     possible_duplicate_charge: bool
     metadata: dict[str, str] | None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    """Where its record stands, if it came in one."""
     event: Literal["job_finished"] = "job_finished"
     timestamp: str = field(default_factory=rfc3339_now)
+    worker: str = field(default_factory=replica_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,7 @@ class JobFailed:
     offset: int | None = None
     event: Literal["job_failed"] = "job_failed"
     timestamp: str = field(default_factory=rfc3339_now)
+    worker: str = field(default_factory=replica_name)
 
 
 Event = ProviderCalled | JobFinished | JobFailed

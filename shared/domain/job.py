@@ -19,6 +19,7 @@ DEFAULT_OWNER = "public"
 """Of what comes without a client's name: all of it while auth is off, and records without the header."""
 OWNER_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
 class JobId(NamedTuple):
@@ -26,6 +27,14 @@ class JobId(NamedTuple):
 
     owner: str
     request_id: str
+
+
+class RecordPosition(NamedTuple):
+    """Where a job's record stands."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 def is_owner(text: str) -> bool:
@@ -66,11 +75,21 @@ class Job:
     refusal: JobError | None = None
     """Why the job can only fail, and no call is made."""
     traceparent: str | None = None
+    record: RecordPosition | None = field(default=None, compare=False)
+    """None: it came in none."""
+    is_direct: bool = field(default=False, compare=False)
+    """Its record was written by no gateway, so no gateway has a line about it in its log."""
     fingerprint: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
             object.__setattr__(self, "fingerprint", _fingerprint(self))
+
+    @property
+    def trace_id(self) -> str | None:
+        """Of its W3C trace context."""
+        found = _TRACE.match(self.traceparent or "")
+        return found[1] if found else None
 
 
 def job_from_body(
@@ -84,6 +103,8 @@ def job_from_body(
     sealed_key: str | None = None,
     fingerprint: str = "",
     is_verbatim: bool = False,
+    record: RecordPosition | None = None,
+    is_direct: bool = False,
 ) -> Job:
     """Apply the defaults; `InvalidRequest` for a model that is not served."""
     model = body.model or defaults.model
@@ -104,6 +125,8 @@ def job_from_body(
         api_key=body.openai_api_key,
         sealed_key=sealed_key,
         traceparent=traceparent,
+        record=record,
+        is_direct=is_direct,
         fingerprint=fingerprint,
     )
 

@@ -20,7 +20,7 @@ from shared.domain.invoke_body import ChatParameters
 from shared.domain.job import DEFAULT_OWNER, Job, JobId
 from shared.domain.result import Failed, Succeeded, Usage, dump_result, load_result
 from shared.ports import Run
-from shared.wire import job_from_record, job_to_record, result_from_record, result_to_record
+from shared.wire import job_from_record, job_to_record, result_from_record, result_to_record, source_of
 from tests.contract.examples import CHAT_JOB, CREATED_AT, DEFAULTS, FULL_JOB, MINIMAL_JOB, REQUEST_ID
 from tests.contract.golden_files import GoldenFiles
 
@@ -82,6 +82,7 @@ EVENTS: dict[str, Event] = {
         completion_tokens=3,
         cost_usd=0.00000315,
         timestamp=TOLD_AT,
+        worker="worker-1-77",
     ),
     "metrics_job_finished": JobFinished(
         owner="public",
@@ -102,7 +103,11 @@ EVENTS: dict[str, Event] = {
         cost_usd=0.00000315,
         possible_duplicate_charge=True,
         metadata={"team": "blau"},
+        topic="llm-requests",
+        partition=3,
+        offset=41,
         timestamp=TOLD_AT,
+        worker="worker-1-77",
     ),
     "errors_job_failed": JobFailed(
         owner="public",
@@ -110,6 +115,7 @@ EVENTS: dict[str, Event] = {
         error=FAILED.error.model_dump(mode="json", exclude={"details"}),
         attempt=5,
         timestamp=TOLD_AT,
+        worker="worker-1-77",
     ),
     "errors_record_dead_lettered": JobFailed(
         owner=None,
@@ -122,6 +128,7 @@ EVENTS: dict[str, Event] = {
         partition=3,
         offset=42,
         timestamp=TOLD_AT,
+        worker="worker-1-77",
     ),
 }
 
@@ -142,7 +149,8 @@ def test_the_golden_record_is_read_as_the_job_it_was(golden: GoldenFiles, name: 
     record = golden.read(name)
     # When it is read, then it is the job that it was, and the same question
     job = read(record["value"], [(header, text.encode()) for header, text in record["headers"]])
-    assert dataclasses.asdict(job) == dataclasses.asdict(JOBS[name])
+    expected = dataclasses.replace(JOBS[name], is_direct=True)  # it does not say where its gateway runs
+    assert dataclasses.asdict(job) == dataclasses.asdict(expected)
     assert job.fingerprint == JOBS[name].fingerprint
 
 
@@ -235,6 +243,22 @@ def test_a_record_without_headers_is_a_job_with_defaults() -> None:
     assert (job.model, job.parameters) == ("gpt-4o-mini", ChatParameters(temperature=0.7, max_tokens=1000))
     assert (job.created_at, job.deadline) == (SENT_AT, SENT_AT + timedelta(seconds=600))
     assert (job.on_unknown, job.metadata, job.api_key, job.traceparent) == ("retry", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_direct"), [(source_of("any-name", "gateway"), False), ("/their/job", True), (None, True)]
+)
+def test_a_record_tells_whether_a_gateway_wrote_it(source: str | None, is_direct: bool) -> None:
+    headers = [("ce_source", source.encode())] if source is not None else []
+    assert read(QUESTION, headers).is_direct is is_direct
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace_id"),
+    [(f"00-{'ab' * 16}-{'cd' * 8}-01", "ab" * 16), ("00-sk-CANARY-1f0e9d8c7b6a5f4e3d2c", None), ("", None)],
+)
+def test_only_a_trace_context_has_a_trace_id(traceparent: str, trace_id: str | None) -> None:
+    assert read(QUESTION, [("traceparent", traceparent.encode())]).trace_id == trace_id
 
 
 def test_a_direct_producer_and_the_gateway_ask_the_same_question() -> None:

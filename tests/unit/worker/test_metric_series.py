@@ -1,5 +1,6 @@
 """However odd the names that callers and providers choose, there are only so many series."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -9,7 +10,7 @@ from shared.domain import totals
 from shared.domain.events import ProviderCalled
 from shared.domain.job import JobId
 from tests.contract.examples import failure_of, success_of
-from tests.support.jobs import RecordingSink
+from tests.support.jobs import RecordingSink, make_job
 from worker import metrics
 from worker.job_events import job_event
 
@@ -50,8 +51,9 @@ def throw_odd_names(count: int) -> None:
                 cost_usd=0.1,
             )
         )
+        job = replace(make_job(), id=JobId(odd, odd))
         for result in (success_of(JobId(odd, odd)), failure_of(JobId(odd, odd))):
-            told.emit(job_event(JobId(odd, odd), result.model_copy(update={"model": odd})))
+            told.emit(job_event(job, result.model_copy(update={"model": odd})))
 
 
 @pytest.mark.usefixtures("_nothing_seen")

@@ -1,5 +1,6 @@
 """What Prometheus is told is what the facts say."""
 
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -8,6 +9,7 @@ from shared.domain.events import Event, JobFailed, ProviderCalled
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from tests.contract.examples import failure_of, success_of
+from tests.support.jobs import make_job
 from worker.job_events import job_event
 from worker.metrics import MeteredEvents
 
@@ -75,7 +77,7 @@ def test_a_call_that_failed_has_its_error_and_costs_nothing() -> None:
 
 
 def ended(result: Succeeded | Failed, **more: Any) -> Event:
-    return job_event(JOB, result.model_copy(update=more))
+    return job_event(replace(make_job(), id=JOB), result.model_copy(update=more))
 
 
 def test_a_job_tells_how_it_ended_and_how_long_it_took() -> None:

@@ -249,8 +249,7 @@ def test_a_record_without_headers_is_a_job_with_defaults() -> None:
     ("source", "is_direct"), [(source_of("any-name", "gateway"), False), ("/their/job", True), (None, True)]
 )
 def test_a_record_tells_whether_a_gateway_wrote_it(source: str | None, is_direct: bool) -> None:
-    headers = [("ce_source", source.encode())] if source is not None else []
-    assert read(QUESTION, headers).is_direct is is_direct
+    assert read(QUESTION, [("ce_source", source.encode() if source else None)]).is_direct is is_direct
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_one_process_counts_what_may_have_been_charged_twice(memory_only: Servic
 
 
 def test_a_worker_counts_what_may_have_been_charged_twice(cluster: Cluster) -> None:
-    url = _health_url(cluster.worker)
+    url = health_url(cluster.worker)
     before = _count(url)
     _post_cut_once(cluster.url)
     assert _count(url) == before + 1
@@ -40,6 +40,6 @@ def _count(url: str) -> float:
     return float(value)
 
 
-def _health_url(worker: Child) -> str:
+def health_url(worker: Child) -> str:
     events = (json.loads(line) for line in worker.log().splitlines() if '"health_ready"' in line)
     return str(next(events)["url"])

@@ -37,13 +37,13 @@ def selection_of(arguments: argparse.Namespace) -> Selection:
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--reason", type=_typed(parse_reasons), default=frozenset(), metavar="CODE[,CODE]", help="error codes"
+        "--reason", type=typed(parse_reasons), default=frozenset(), metavar="CODE[,CODE]", help="error codes"
     )
     for name, meaning in (("--since", "not before"), ("--until", "before")):
         parser.add_argument(
-            name, type=_typed(parse_instant), metavar="TIME", help=f"{meaning}: RFC 3339, or an age like 2h"
+            name, type=typed(parse_instant), metavar="TIME", help=f"{meaning}: RFC 3339, or an age like 2h"
         )
-    parser.add_argument("--limit", type=_typed(_positive), metavar="N", help="at most so many letters")
+    parser.add_argument("--limit", type=typed(_positive), metavar="N", help="at most so many letters")
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -52,19 +52,19 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("position", type=_typed(parse_position), metavar="PARTITION/OFFSET")
+    parser.add_argument("position", type=typed(parse_position), metavar="PARTITION/OFFSET")
     parser.add_argument("--value", action="store_true", help="the value too; it may hold a prompt")
 
 
 def _add_redrive(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("positions", nargs="*", type=_typed(parse_position), metavar="PARTITION/OFFSET")
+    parser.add_argument("positions", nargs="*", type=typed(parse_position), metavar="PARTITION/OFFSET")
     _add_filters(parser)
     parser.add_argument("--to", metavar="TOPIC", help="send to this topic, wherever the letters came from")
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
     parser.add_argument(
         "--max-jobs",
-        type=_typed(_positive),
+        type=typed(_positive),
         default=_DEFAULT_MAX_JOBS,
         metavar="N",
         help="send nothing if it were more (default: %(default)s)",
@@ -80,7 +80,7 @@ def _add_redrive(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _typed(parse: Callable[[str], T]) -> Callable[[str], T]:
+def typed(parse: Callable[[str], T]) -> Callable[[str], T]:
     """argparse shows the message of its own error alone."""
 
     def typed(text: str) -> T:

@@ -15,12 +15,17 @@ class Progress:
         self._is_terminal = stream.isatty()
         self._done = 0
 
-    def step(self) -> None:
-        self._done += 1
+    @property
+    def is_done(self) -> bool:
+        return self._done >= self._total
+
+    def step(self, count: int = 1) -> None:
+        shown = self._done * _LINES // max(self._total, 1)
+        self._done += count
         if self._is_terminal:
             filled = _WIDTH * self._done // max(self._total, 1)
             self._write(f"\r[{'#' * filled:.<{_WIDTH}}] {self._done}/{self._total}")
-        elif self._done == self._total or self._done % max(1, self._total // _LINES) == 0:
+        elif self._done == self._total or self._done * _LINES // max(self._total, 1) > shown:
             self._write(f"{self._done}/{self._total}\n")
 
     def clear(self) -> None:

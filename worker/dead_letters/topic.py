@@ -19,7 +19,7 @@ _RECORDS_AT_ONCE = 200
 @asynccontextmanager
 async def open_topic(bootstrap_servers: str, topic: str) -> AsyncIterator["DeadLetterTopic"]:
     """The topic as it is now."""
-    partitions = await _partitions_of_topics(bootstrap_servers)
+    partitions = await partitions_of_topics(bootstrap_servers)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
@@ -90,7 +90,7 @@ class DeadLetterTopic:
                 return list(fetched.get(partition, []))
 
 
-async def _partitions_of_topics(bootstrap_servers: str) -> dict[str, int]:
+async def partitions_of_topics(bootstrap_servers: str) -> dict[str, int]:
     """Of all topics: asking for one that is missing might make it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:

@@ -1,4 +1,4 @@
-"""The tables of README.md and .env.example, made from the code by `make docs` and compared by a test."""
+"""What `make docs` writes from the code and a test compares: tables, .env.example, AsyncAPI, dashboard."""
 
 import json
 import re
@@ -14,6 +14,7 @@ from gateway.error_responses import STATUS_OF_CODE
 from gateway.settings import GatewaySettings
 from shared.domain.errors import RETRYABLE_CODES, TYPE_OF_CODE
 from shared.settings import ServiceSettings
+from tests.docs.dashboard import dashboard_text
 from tests.docs.metrics_catalogue import metrics_table
 from worker.settings import WorkerSettings
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 ASYNCAPI = ROOT / "gateway" / "asyncapi.json"
+DASHBOARD = ROOT / "helm" / "llm-microservice" / "dashboards" / "llm-microservice.json"
 
 _GROUPS = {
     "both": ServiceSettings.model_fields,
@@ -93,6 +95,7 @@ def write() -> None:
     write_tables({name: make() for name, make in MADE.items()})
     ENV_EXAMPLE.write_text(env_example())
     ASYNCAPI.write_text(asyncapi_text())
+    DASHBOARD.write_text(dashboard_text())
 
 
 def _shown(field: FieldInfo) -> str:

@@ -35,6 +35,7 @@ from worker.dispatcher import Dispatcher, Limits, commit_in_background
 from worker.health import serve_health
 from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
+from worker.llm.logged_content import with_content_logged
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.priced_client import PricedClient
@@ -81,8 +82,9 @@ async def connect_processor(
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
     priced = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
+    answering = with_content_logged(priced) if settings.llm_log_content else priced
     retrying = RetryingClient(
-        ObservedClient(priced, events),
+        ObservedClient(answering, events),
         max_attempts=settings.worker_max_attempts,
         backoff_seconds=settings.worker_backoff_seconds,
         max_backoff_seconds=settings.worker_max_backoff_seconds,

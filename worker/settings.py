@@ -26,6 +26,11 @@ class WorkerSettings(ServiceSettings):
         default=False,
         description="true: also a key in the clear on the topic is used; who may read the topic can read it",
     )
+    llm_log_content: bool = Field(
+        default=False,
+        description="true: every call's prompt and answer are in the log, which is then as private as they "
+        "are; keys never",
+    )
     worker_sealing_keys_file: str = Field(
         "",
         description="Private keys that open callers' sealed keys (python -m worker.keys), for this user "

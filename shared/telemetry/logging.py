@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import orjson
 from loguru import logger
 
+from shared.telemetry.redaction import without_keys
+
 if TYPE_CHECKING:
     from loguru import Message
 
@@ -20,9 +22,20 @@ def configure_logging(service: str, level: str, *, is_debug: bool) -> None:
     logger.configure(extra={"service": service})
     if is_debug or sys.stderr.isatty():
         # diagnose would print the values of variables, and one of them is a key.
-        logger.add(sys.stderr, level=level, format=_TERMINAL_FORMAT, diagnose=False, backtrace=False)
+        logger.add(
+            _write_text,
+            level=level,
+            format=_TERMINAL_FORMAT,
+            colorize=sys.stderr.isatty(),
+            diagnose=False,
+            backtrace=False,
+        )
     else:
         logger.add(_write_json, level=level, format="{message}", diagnose=False, backtrace=False)
+
+
+def _write_text(message: "Message") -> None:
+    sys.stderr.write(without_keys(message))
 
 
 def _write_json(message: "Message") -> None:
@@ -35,4 +48,4 @@ def _write_json(message: "Message") -> None:
     }
     if record["exception"] is not None:
         line["exception"] = str(message)
-    sys.stderr.write(orjson.dumps(line, default=str).decode() + "\n")
+    sys.stderr.write(without_keys(orjson.dumps(line, default=str).decode()) + "\n")

@@ -46,6 +46,25 @@ def test_a_traceback_shows_neither_key_nor_prompt(job: Job, capfd: pytest.Captur
     assert PROMPT not in told
 
 
-def test_a_key_in_a_line_would_be_seen(capfd: pytest.CaptureFixture[str]) -> None:
-    logger.bind(request_id=KEY).info("leaked")
-    assert KEY in "".join(capfd.readouterr())
+@pytest.mark.parametrize("secret", [KEY, "llmgw_4d12313e7f6a5b4c"])
+@pytest.mark.parametrize("how", ["bound", "nested", "in a text", "as the event", "in an exception"])
+def test_a_key_that_is_logged_by_mistake_is_cut_off(
+    secret: str, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    match how:
+        case "bound":
+            logger.bind(key=secret).info("leaked")
+        case "nested":
+            logger.bind(request={"headers": [("authorization", f"Bearer {secret}")]}).info("leaked")
+        case "in a text":
+            logger.bind(fault=f'refused: "{secret}", not a task-oriented key').info("leaked")
+        case "as the event":
+            logger.info(f"leaked {secret}")
+        case _:
+            with logger.catch(message="leaked"):
+                raise RuntimeError(f"leaked {secret}")
+    told = "".join(capfd.readouterr())
+    assert secret not in told
+    assert f"{secret[:2]}" in told
+    assert "..." in told
+    assert ("task-oriented" in told) == (how == "in a text")

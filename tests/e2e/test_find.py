@@ -96,6 +96,16 @@ async def test_a_record_that_stands_anywhere_is_found_by_its_facts(cluster: Clus
     assert find(tmp_path, cluster.settings, request_id, "--owner", "bob", "--json").whats == []
 
 
+async def test_a_trace_leads_to_its_requests(cluster: Cluster, tmp_path: Path) -> None:
+    trace_id = uuid4().hex
+    traceparent = ("traceparent", f"00-{trace_id}-{'cd' * 8}-01".encode())
+    ids = [await produce_job(cluster, headers=[traceparent]) for _ in range(2)]
+    found = find(tmp_path, cluster.settings, "--trace", trace_id, "--json")
+    assert [orjson.loads(line)["request_id"] for line in found.out.splitlines()] == sorted(ids)
+    nobody = find(tmp_path, cluster.settings, "--trace", uuid4().hex)
+    assert (nobody.code, nobody.out.split(" has ")[0]) == (1, "no record")
+
+
 def test_a_gateways_job_has_no_second_line(cluster: Cluster) -> None:
     request_id = ask(cluster.url)
     answered = logged(cluster.gateways[0].child, "request_answered")
@@ -142,7 +152,8 @@ def test_what_is_not_there_or_was_not_asked_is_said(cluster: Cluster, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "wrong", [["no-uuid"], [], [str(uuid4()), "--owner", "A B"], [str(uuid4()), "--since", "x"]]
+    "wrong",
+    [["no-uuid"], [], [str(uuid4()), "--owner", "A B"], [str(uuid4()), "--since", "x"], ["--trace", "x"]],
 )
 def test_wrong_use_is_exit_code_2(tmp_path: Path, wrong: list[str]) -> None:
     assert find(tmp_path, {}, *wrong).code == 2

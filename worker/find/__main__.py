@@ -7,10 +7,12 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from uuid import UUID
 
+from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.domain.job import OWNER_RULE, is_owner
@@ -18,7 +20,7 @@ from shared.settings import load_settings
 from worker.dead_letters.arguments import typed
 from worker.dead_letters.progress import Progress
 from worker.dead_letters.selection import parse_instant
-from worker.find.search import Story, Wanted, find
+from worker.find.search import Story, Wanted, find, request_ids_of
 from worker.find.topics import Read
 from worker.settings import WorkerSettings
 
@@ -32,7 +34,24 @@ def main() -> int:
     settings = load_settings(WorkerSettings)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says, our one line says
     logger.remove()
-    wanted = Wanted(arguments.request_id, arguments.owner, arguments.since, arguments.until)
+    try:
+        codes = [_tell(request_id, arguments, settings) for request_id in _ids(arguments, settings)]
+    except (KafkaError, TimeoutError, OSError) as fault:
+        _note(f"Kafka at {settings.kafka_bootstrap_servers}: {type(fault).__name__}: {fault}")
+        return NOT_ALL
+    if not codes:
+        print(f"no record has the trace {arguments.trace}")
+    return max(codes, default=NOT_ALL)
+
+
+def _ids(arguments: argparse.Namespace, settings: WorkerSettings) -> list[str]:
+    if arguments.trace is None:
+        return [arguments.request_id]
+    return asyncio.run(request_ids_of(arguments.trace, settings, arguments.since, _progress))
+
+
+def _tell(request_id: str, arguments: argparse.Namespace, settings: WorkerSettings) -> int:
+    wanted = Wanted(request_id, arguments.owner, arguments.since, arguments.until)
     story = asyncio.run(find(wanted, settings, _note, _progress))
     for line in [_json(story)] if arguments.json else _lines(story):
         print(line)
@@ -45,7 +64,14 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
         description="Everything that topics, event files and Redis say of one request, without its content. "
         "Addresses come from the environment and .env, as for the worker.",
     )
-    parser.add_argument("request_id", type=typed(_request_id), metavar="ID")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("request_id", nargs="?", type=typed(_request_id), metavar="ID")
+    what.add_argument(
+        "--trace",
+        type=typed(_trace_id),
+        metavar="TRACE_ID",
+        help="every request of that trace, by the records",
+    )
     parser.add_argument("--owner", type=typed(_owner), metavar="NAME", help="the client whose id it is")
     for name, meaning in (("--since", "not before"), ("--until", "before")):
         parser.add_argument(
@@ -55,7 +81,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
             help=f"what was written {meaning} that: RFC 3339, or an age like 2h; default: around when it "
             "ran, as the store says, else as long as results are kept",
         )
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="a JSON object a request")
     return parser.parse_args(argv)
 
 
@@ -64,6 +90,12 @@ def _request_id(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise ValueError(f"{text!r} is no request id; allowed: a UUID") from None
+
+
+def _trace_id(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{32}", text):
+        raise ValueError(f"{text!r} is no trace id; allowed: 32 of 0-9 and a-f")
+    return text
 
 
 def _owner(text: str) -> str:

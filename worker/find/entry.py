@@ -21,6 +21,7 @@ REQUEST, RESULT, ATTEMPT, FINISHED, FAILED, BURIED, LETTER = (
     "dead_lettered",
     "dead_letter",
 )
+_ORDER = (REQUEST, ATTEMPT, RESULT, FINISHED, FAILED, BURIED, LETTER)
 _EVENTS = {"provider_called": ATTEMPT, "job_finished": FINISHED, "job_failed": FAILED}
 _REQUEST_FACTS = ("model", "stream", "on_unknown", "deadline_seconds")
 _RESULT_FACTS = ("status", "model", "cached", "cost_usd", "possible_duplicate_charge", "total_ms", "retries")
@@ -36,6 +37,11 @@ class Entry:
     where: str
     owner: str | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[str, int]:
+        """By time, and within a millisecond as things follow from each other."""
+        return self.time, _ORDER.index(self.what)
 
     def line(self) -> str:
         facts = "  ".join(f"{name}={_shown(value)}" for name, value in self.facts.items())

@@ -19,10 +19,11 @@ from worker.find.entry import (
     from_request,
     from_result,
     place_of,
+    request_id_in,
 )
 from worker.find.event_files import entries_in_files
 from worker.find.stored import StoredJob, stored_jobs
-from worker.find.topics import Ranges, Read, Topics, Window, open_topics
+from worker.find.topics import Ranges, Read, Topics, Window, is_about, is_traced, open_topics
 from worker.ports import Record
 from worker.settings import WorkerSettings
 
@@ -70,8 +71,20 @@ async def find(
     story.entries += await asyncio.to_thread(entries_in_files, file, spool, wanted.request_id)
     if wanted.owner is not None:
         story.entries = [entry for entry in story.entries if entry.owner in (None, wanted.owner)]
-    story.entries.sort(key=lambda entry: entry.time)
+    story.entries.sort(key=lambda entry: entry.order)
     return story
+
+
+async def request_ids_of(
+    trace_id: str, settings: WorkerSettings, since: datetime | None, progress: Callable[[int], Read]
+) -> list[str]:
+    """The requests of a trace, by their records; raises `KafkaError`."""
+    window = Window(since or datetime.now(UTC) - settings.retention())
+    async with open_topics(settings.kafka_bootstrap_servers) as topics:
+        ranges = await topics.ranges(topics.partitions(settings.kafka_request_topic), window)
+        read = progress(sum(len(offsets) for offsets in ranges.values()))
+        records = await topics.find(is_traced(trace_id), ranges, read)
+    return sorted({found for record in records if (found := request_id_in(record.value)) is not None})
 
 
 async def _ask_store(story: Story, settings: WorkerSettings, note: Note) -> None:
@@ -128,7 +141,7 @@ class _TopicSearch:
     async def _look(self, ranges: Ranges) -> None:
         read = self._progress(sum(len(offsets) for offsets in ranges.values()))
         known = {entry.where for entry in self._story.entries}
-        for record in await self._topics.find(self._story.wanted.request_id, ranges, read):
+        for record in await self._topics.find(is_about(self._story.wanted.request_id), ranges, read):
             if place_of(record) not in known and (entry := self._entry(record)) is not None:
                 self._story.entries.append(entry)
 

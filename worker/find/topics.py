@@ -18,6 +18,7 @@ _RECORDS_AT_ONCE = 5_000
 _FETCH_BYTES = 8_388_608
 
 Ranges = Mapping[TopicPartition, range]
+IsWanted = Callable[[Record], bool]
 Read = Callable[[int], None]
 """Told how many offsets are behind us."""
 
@@ -74,8 +75,8 @@ class Topics:
         stops = ends if window.until is None else await self._offsets(partitions, window.until, ends)
         return {partition: range(firsts[partition], stops[partition]) for partition in partitions}
 
-    async def find(self, request_id: str, ranges: Ranges, read: Read) -> list[Record]:
-        """The records there that are about the id."""
+    async def find(self, is_wanted: IsWanted, ranges: Ranges, read: Read) -> list[Record]:
+        """The records there that are wanted."""
         left = {partition: offsets for partition, offsets in ranges.items() if offsets}
         found: list[Record] = []
         self._consumer.assign(list(left))
@@ -83,18 +84,17 @@ class Topics:
             self._consumer.seek(partition, offsets.start)
         while left:
             async with asyncio.timeout(_SILENCE_SECONDS):
-                found += await self._some(request_id, left, read)
+                found += await self._some(is_wanted, left, read)
         return found
 
-    async def _some(self, request_id: str, left: dict[TopicPartition, range], read: Read) -> list[Record]:
+    async def _some(self, is_wanted: IsWanted, left: dict[TopicPartition, range], read: Read) -> list[Record]:
         """Of what comes next; partitions that are read to their stop are left out from then on."""
-        key = request_id.encode()
         found: list[Record] = []
         while not found and left:
             fetched = await self._consumer.getmany(*left, timeout_ms=500, max_records=_RECORDS_AT_ONCE)
             for partition, records in fetched.items():
                 stop = left[partition].stop
-                found += [record for record in records if record.offset < stop and _is_about(record, key)]
+                found += [record for record in records if record.offset < stop and is_wanted(record)]
             if await self._advance(left, read):
                 break
         return found
@@ -124,7 +124,21 @@ class Topics:
         }
 
 
-def _is_about(record: Record, key: bytes) -> bool:
-    if record.key == key:
-        return True
-    return key in (record.value or b"") and request_id_in(record.value) == key.decode()
+def is_about(request_id: str) -> IsWanted:
+    """By its key, or by its value: direct producers need no key."""
+    key = request_id.encode()
+
+    def is_wanted(record: Record) -> bool:
+        return record.key == key or (
+            key in (record.value or b"") and request_id_in(record.value) == request_id
+        )
+
+    return is_wanted
+
+
+def is_traced(trace_id: str) -> IsWanted:
+    """By its trace context."""
+    needle = f"-{trace_id}-".encode()
+    return lambda record: any(
+        name == "traceparent" and needle in (text or b"") for name, text in record.headers
+    )

@@ -8,6 +8,7 @@ import httpx
 
 from tests.e2e.conftest import cluster_settings
 from tests.e2e.test_lifecycle import until
+from tests.e2e.test_metrics import health_url
 from tests.support.provider_process import ScriptedProvider
 from tests.support.redis_process import RedisServer
 from tests.support.redis_servers import any_binary
@@ -29,6 +30,13 @@ def text_of(service: Service, request_id: str) -> str | None:
 def health_of(service: Service) -> tuple[int, str]:
     health = httpx.get(f"{service.url}/health")
     return health.status_code, health.json()["status"]
+
+
+def needs_of(url: str) -> dict[str, float]:
+    """What a process says that it can use."""
+    lines = (line.split() for line in httpx.get(f"{url}/metrics").text.splitlines())
+    told = {words[0]: float(words[1]) for words in lines if words[0].startswith("llm_dependency_up")}
+    return {name.split('"')[1]: up for name, up in told.items()}
 
 
 def test_jobs_flow_while_redis_is_away_and_results_are_in_it_afterwards(
@@ -59,9 +67,13 @@ def test_jobs_flow_while_redis_is_away_and_results_are_in_it_afterwards(
             assert health_of(one) == health_of(two) == (200, "degraded")
             unknown = httpx.get(f"{one.url}/result/{uuid4()}", timeout=60)
             assert (unknown.status_code, unknown.json()["error"]["error_code"]) == (503, "STORE_UNAVAILABLE")
+            # And Prometheus is told so by gateways and workers
+            for url in (one.url, two.url, health_url(running)):
+                until(lambda url=url: needs_of(url) == {"redis": 0, "kafka": 1})  # type: ignore[misc] # a lambda
             # When Redis is back with nothing in it
             redis.restart()
             until(lambda: health_of(one) == health_of(two) == (200, "healthy"))
+            until(lambda: needs_of(health_url(running)) == {"redis": 1, "kafka": 1})
             until(lambda: any(line["results"] == len(ids) for line in logged(running, "results_restored")))
             # Then a gateway that was not there reads every result from it
             with gateway(tmp_path, "new", **settings) as new:

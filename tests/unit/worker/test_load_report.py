@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from prometheus_client import REGISTRY
 
 from shared.domain.queue_load import WorkerLoad
 from shared.ports import StoreUnavailable
@@ -73,6 +74,7 @@ async def test_a_fault_costs_one_report() -> None:
     task = asyncio.create_task(report.tell_forever(consumer))
     async with asyncio.timeout(10):
         assert (await told.get()).waiting == 12
+        assert REGISTRY.get_sample_value("llm_worker_waiting_jobs") == 12
         await told.get()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

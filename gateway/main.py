@@ -26,6 +26,7 @@ from gateway.limit_headers import limit_headers
 from gateway.metrics import WAITING
 from gateway.middleware import RequestBoundary
 from gateway.openapi import DocumentedApp
+from gateway.plain_route import add_routes
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
@@ -150,7 +151,7 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
 
     app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
     for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):
-        app.include_router(module.router)
+        add_routes(app, module.router)
     _handle_errors(app)
     guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from loguru import logger
 from starlette.exceptions import HTTPException
 
@@ -66,6 +67,8 @@ from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
 
 _GRACEFUL_SECONDS = 30
+_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False)
+"""FastAPI's own, which asks the environment at every request whether it is wanted; ours is not it."""
 
 Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
 
@@ -149,7 +152,9 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
                 yield
             await own.flush()
 
-    app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
+    app = DocumentedApp(
+        title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan, telemetry=_NO_TELEMETRY
+    )
     for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):
         add_routes(app, module.router)
     _handle_errors(app)

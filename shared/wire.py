@@ -204,8 +204,11 @@ def _readable(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     """Headers as text; one that is null or not UTF-8 is as good as absent."""
     texts = {}
     for name, value in headers:
-        with suppress(UnicodeDecodeError, AttributeError):
-            texts[name] = value.decode()  # type: ignore[union-attr] # None is suppressed
+        if value is not None:
+            try:
+                texts[name] = value.decode()
+            except UnicodeDecodeError:
+                continue
     return texts
 
 

@@ -24,7 +24,7 @@ class RedisBatches:
     """One batch at a time over a connection of its own, made as the client makes its."""
 
     def __init__(self, client: Redis) -> None:
-        self._connection: MasterConnection = client.connection_pool.make_connection()
+        self._connection: MasterConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._waiting: _Waiting = []
         self._sender: asyncio.Task[None] | None = None
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -90,6 +91,28 @@ class MasterConnection(AbstractConnection):
             await self.disconnect(nowait=True)  # what is still on its way belongs to nobody
             raise _lost(fault) from fault
         return replies
+
+    async def heard(self, seconds: float) -> list[bytes]:
+        """What a subscription is told next and all that came with it; nothing after `seconds`."""
+        try:
+            told = await self._next_pushes(seconds)
+            await self._expect_life(has_answered=bool(told))
+            if told:
+                self.next_health_check = self._heard_at + self.health_check_interval
+        except BaseException as fault:
+            await self.disconnect(nowait=True)
+            raise _lost(fault) from fault
+        return [push[2] for push in told if isinstance(push, list) and push[0] == b"message"]
+
+    async def _next_pushes(self, seconds: float) -> list[Any]:
+        try:
+            async with asyncio.timeout(seconds):
+                pushes = [await self._parser.read_response(push_request=True)]
+        except TimeoutError:
+            return []
+        while (push := self._parser._reader.gets()) is not NOT_ENOUGH_DATA:  # noqa: SLF001 - hiredis' own
+            pushes.append(push)
+        return pushes
 
     def _expect_no_demotion(self, replies: list[Any]) -> None:
         for reply in replies:

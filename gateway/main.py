@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from loguru import logger
 from starlette.exceptions import HTTPException
 
@@ -25,6 +26,7 @@ from gateway.limit_headers import limit_headers
 from gateway.metrics import WAITING
 from gateway.middleware import RequestBoundary
 from gateway.openapi import DocumentedApp
+from gateway.plain_route import add_routes
 from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
@@ -66,6 +68,8 @@ from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
 from shared.wire import source_of
 
 _GRACEFUL_SECONDS = 30
+_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False)
+"""FastAPI's own, which asks the environment at every request whether it is wanted; ours is not it."""
 
 Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
 
@@ -153,9 +157,11 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
                 yield
             await own.flush()
 
-    app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
+    app = DocumentedApp(
+        title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan, telemetry=_NO_TELEMETRY
+    )
     for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):
-        app.include_router(module.router)
+        add_routes(app, module.router)
     _handle_errors(app)
     guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)

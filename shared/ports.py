@@ -1,7 +1,7 @@
 """What both services ask of the world outside: one screen."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,6 +98,10 @@ class ResultWatch(Protocol):
 
     async def result(self) -> Succeeded | Failed:
         """The result, however long it takes."""
+        ...
+
+    def when_known(self, tell: Callable[[Succeeded | Failed], None]) -> None:
+        """Hand the result to `tell`, if there is one before the watch ends."""
         ...
 
 

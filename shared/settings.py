@@ -126,7 +126,9 @@ class ServiceSettings(BaseSettings):
         "or a record that comes twice could be called twice",
     )
     redis_max_connections: int = Field(
-        10, ge=1, description="Connections of a process to Redis, beside the one that listens"
+        10,
+        ge=1,
+        description="Connections of a process to Redis, beside one for its commands and one that listens",
     )
     kafka_bootstrap_servers: str = Field(
         "localhost:9092",

@@ -6,7 +6,7 @@ is committed. See `worker/README.md`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -71,6 +71,11 @@ class Dispatcher:
         """Records held now."""
         return self._window.jobs
 
+    @property
+    def room(self) -> int:
+        """Records that `take` may be given now."""
+        return 0 if self._is_leaving else self._window.room
+
     async def admit(self, record: Record) -> None:
         """Take a record, when there is room for it.
 
@@ -78,10 +83,27 @@ class Dispatcher:
         is left to the partition's next owner, who gets it again.
         """
         partition = TopicPartition(record.topic, record.partition)
-        ledger = self._ledgers.setdefault(partition, Ledger())
+        ledger = self._ledger(partition)
         await self._window.wait_for_room(self._limits.patience_seconds)
-        if not ledger.is_alive or self._is_leaving:
+        if ledger.is_alive and not self._is_leaving:
+            self._enter(record, partition, ledger)
+
+    def take(self, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        """Take records that were fetched just now, no more than there is `room`."""
+        if self._is_leaving:
             return
+        for partition, fetched in records.items():
+            ledger = self._ledger(partition)
+            for record in fetched:
+                self._enter(record, partition, ledger)
+
+    def _ledger(self, partition: TopicPartition) -> Ledger:
+        ledger = self._ledgers.get(partition)
+        if ledger is None:
+            ledger = self._ledgers[partition] = Ledger()
+        return ledger
+
+    def _enter(self, record: Record, partition: TopicPartition, ledger: Ledger) -> None:
         size_bytes = len(record.value or b"")
         self._window.enter(size_bytes)
         ledger.take(record.offset)

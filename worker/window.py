@@ -20,11 +20,18 @@ class Window:
 
     async def wait_for_room(self, patience_seconds: float) -> None:
         """Return when there is room, or when patience ends: one more is better than a lost partition."""
+        if self._room.is_set():  # a time limit costs more than everything else here
+            return
         try:
             async with asyncio.timeout(patience_seconds):
                 await self._room.wait()
         except TimeoutError:
             return
+
+    @property
+    def room(self) -> int:
+        """How many jobs more may enter now."""
+        return 0 if self.is_full else self._most_jobs - self.jobs
 
     def enter(self, size_bytes: int) -> None:
         self.jobs += 1

@@ -18,6 +18,7 @@ from gateway.event_stream import EventStream, last_event_id
 from gateway.following import Ended, begun
 from gateway.limit_headers import limit_headers_of
 from gateway.media_type import check_media_type
+from gateway.plain_route import PlainRoute
 from gateway.ports import QueueUnavailable
 from gateway.preferences import read_idempotency_key
 from gateway.service import Accepted, Answered
@@ -25,7 +26,7 @@ from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
 from shared.domain.validation import parse_body
 
-router = APIRouter(tags=["openai"])
+router = APIRouter(tags=["openai"], route_class=PlainRoute)
 
 _STORING_SECONDS = 10.0
 """A job that is cut off at its deadline is still to be stored."""

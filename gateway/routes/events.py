@@ -6,11 +6,12 @@ from gateway.app_state import app_state
 from gateway.caller import Caller
 from gateway.event_stream import EventStream, last_event_id
 from gateway.openapi import EVENTS_ANSWERS, EVENTS_REQUEST
+from gateway.plain_route import PlainRoute
 from gateway.routes.answers import streamed
 from gateway.routes.results import job_id_of, told
 from gateway.service import Accepted, Answered
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=PlainRoute)
 
 
 @router.get(

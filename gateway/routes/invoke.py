@@ -10,13 +10,14 @@ from gateway.caller_key import check_key_is_accepted
 from gateway.limit_headers import limit_headers_of
 from gateway.media_type import check_media_type
 from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
+from gateway.plain_route import PlainRoute
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
 from gateway.routes.answers import answer, streamed
 from gateway.service import Answered
 from shared.domain.job import Job, job_from_body
 from shared.domain.validation import parse_invoke_body
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=PlainRoute)
 
 
 @router.post("/invoke", openapi_extra=INVOKE_REQUEST, responses=JOB_ANSWERS)

@@ -9,6 +9,7 @@ from gateway.app_state import app_state
 from gateway.caller import Caller
 from gateway.error_responses import error_response
 from gateway.openapi import CANCEL_ANSWERS, DELETE_ANSWERS, RESULT_ANSWERS, RESULT_REQUEST
+from gateway.plain_route import PlainRoute
 from gateway.preferences import WaitLimits, read_preferences
 from gateway.routes.answers import accepted, answer
 from gateway.service import Accepted, Answered
@@ -16,7 +17,7 @@ from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import JobId
 from shared.ports import Deleted
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=PlainRoute)
 
 
 @router.get("/result/{request_id}", openapi_extra=RESULT_REQUEST, responses=RESULT_ANSWERS)

@@ -266,16 +266,16 @@ class FallbackResultStore:
 
 
 class _EitherWatch:
-    """Resolved by whichever store gets the result."""
+    """Resolved by whichever store gets the result first."""
 
     def __init__(self, *watches: ResultWatch) -> None:
         self._watches = watches
 
     async def result(self) -> Succeeded | Failed:
-        waits = [asyncio.ensure_future(watch.result()) for watch in self._watches]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
-        finally:
-            for wait in waits:
-                wait.cancel()
+        first: asyncio.Future[Succeeded | Failed] = asyncio.get_running_loop().create_future()
+        self.when_known(lambda result: None if first.done() else first.set_result(result))
+        return await first
+
+    def when_known(self, tell: Callable[[Succeeded | Failed], None]) -> None:
+        for watch in self._watches:
+            watch.when_known(tell)

@@ -7,27 +7,31 @@ needs one connection instead of a thousand. Every command must bear being repeat
 import asyncio
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared.adapters.redis_master import MasterConnection
 
 _MOST_AT_ONCE = 128  # more would hold up everything else for milliseconds
 
-_Waiting = list[tuple[tuple[Any, ...], asyncio.Future[Any]]]
+_Waiting = list[tuple[bytes, asyncio.Future[Any]]]
 
 
 class RedisBatches:
-    """One client, one batch at a time."""
+    """One batch at a time over a connection of its own, made as the client makes its."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
+        self._connection: MasterConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._waiting: _Waiting = []
         self._sender: asyncio.Task[None] | None = None
 
     async def call(self, *command: Any) -> Any:
-        """The reply, or what redis-py raises."""
+        """The reply as it came, or what redis-py raises."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, reply))
+        self._waiting.append((pack_command(command), reply))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_waiting())
         return await reply
@@ -37,6 +41,7 @@ class RedisBatches:
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.gather(self._sender, return_exceptions=True)
+        await self._connection.disconnect(nowait=True)
 
     async def _send_waiting(self) -> None:
         try:
@@ -48,19 +53,11 @@ class RedisBatches:
             _fail(self._waiting, RedisConnectionError("the store was closed"))
 
     async def _send(self, batch: _Waiting) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for command, _ in batch:
-            pipeline.execute_command(*command)
         try:
-            replies = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError, TimeoutError) as fault:
+            replies = await self._exchange(b"".join([command for command, _ in batch]), len(batch))
+        except RedisError as fault:
             # Who came meanwhile would only wait for the same.
             _fail(batch + self._waiting, fault)
-            self._waiting = []
-            return
-        except Exception as fault:
-            # uvloop says RuntimeError of a transport that closed just now.
-            _fail(batch + self._waiting, RedisConnectionError(f"{type(fault).__name__}: {fault}"))
             self._waiting = []
             return
         except BaseException:
@@ -68,6 +65,13 @@ class RedisBatches:
             raise
         for (_, waiting), reply in zip(batch, replies, strict=True):
             _settle(waiting, reply)
+
+    async def _exchange(self, commands: bytes, count: int) -> list[Any]:
+        """Once more on a fresh connection: an idle one may have been closed, a master may have moved."""
+        try:
+            return await self._connection.exchange(commands, count)
+        except (RedisConnectionError, RedisTimeoutError):
+            return await self._connection.exchange(commands, count)
 
 
 def _settle(waiting: asyncio.Future[Any], reply: Any) -> None:

@@ -47,5 +47,6 @@ def _common_options(
         "socket_keepalive": True,
         "sentinels": sentinels,
         **address.options,
+        "protocol": 3,  # replies are taken as they come: a map is one
         "connection_class": CONNECTIONS[address.options.get("connection_class", Connection)],
     }

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -10,7 +11,7 @@ from redis.asyncio.connection import (
     UnixDomainSocketConnection,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.adapters.redis_sentinels import Sentinels
@@ -21,11 +22,13 @@ _SILENCE_SECONDS = 5.0
 _DEMOTED = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 
 
-class _MasterConnection(AbstractConnection):
+class MasterConnection(AbstractConnection):
     """What is special about all connections of this service."""
 
     host: str
     port: int
+    _writer: Any
+    _parser: Any
 
     def __init__(self, *, sentinels: Sentinels | None = None, **options: Any) -> None:
         self._sentinels = sentinels
@@ -72,6 +75,50 @@ class _MasterConnection(AbstractConnection):
         await self._expect_life(has_answered=response is not None)
         return response
 
+    async def exchange(self, commands: bytes, count: int) -> list[Any]:
+        """The `count` replies to packed commands, refusals among them; one time limit for all.
+
+        What redis-py does for each reply costs more than the reply; here it is done once for all of them.
+        """
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                await self.connect()
+                self._writer.write(commands)
+                await self._writer.drain()
+                replies = [await self._parser.read_response() for _ in range(count)]
+            self._expect_no_demotion(replies)
+        except BaseException as fault:
+            await self.disconnect(nowait=True)  # what is still on its way belongs to nobody
+            raise _lost(fault) from fault
+        return replies
+
+    async def heard(self, seconds: float) -> list[bytes]:
+        """What a subscription is told next and all that came with it; nothing after `seconds`."""
+        try:
+            told = await self._next_pushes(seconds)
+            await self._expect_life(has_answered=bool(told))
+            if told:
+                self.next_health_check = self._heard_at + self.health_check_interval
+        except BaseException as fault:
+            await self.disconnect(nowait=True)
+            raise _lost(fault) from fault
+        return [push[2] for push in told if isinstance(push, list) and push[0] == b"message"]
+
+    async def _next_pushes(self, seconds: float) -> list[Any]:
+        try:
+            async with asyncio.timeout(seconds):
+                pushes = [await self._parser.read_response(push_request=True)]
+        except TimeoutError:
+            return []
+        while (push := self._parser._reader.gets()) is not NOT_ENOUGH_DATA:  # noqa: SLF001 - hiredis' own
+            pushes.append(push)
+        return pushes
+
+    def _expect_no_demotion(self, replies: list[Any]) -> None:
+        for reply in replies:
+            if isinstance(reply, ResponseError) and _is_demoted(reply):
+                raise RedisConnectionError(f"{self._host_error()} is no master: {reply}")
+
     async def _expect_life(self, *, has_answered: bool) -> None:
         """A subscription would wait for ever on a server that is frozen, gone without a word, or replaced."""
         now = asyncio.get_running_loop().time()
@@ -85,15 +132,15 @@ class _MasterConnection(AbstractConnection):
         return self._sentinels is not None and self._sentinels.master != (self.host, self.port)
 
 
-class _TcpConnection(_MasterConnection, Connection):
+class _TcpConnection(MasterConnection, Connection):
     pass
 
 
-class _TlsConnection(_MasterConnection, SSLConnection):
+class _TlsConnection(MasterConnection, SSLConnection):
     pass
 
 
-class _UnixConnection(_MasterConnection, UnixDomainSocketConnection):
+class _UnixConnection(MasterConnection, UnixDomainSocketConnection):
     pass
 
 
@@ -109,3 +156,13 @@ def _is_demoted(refusal: ResponseError) -> bool:
     """By its code, which redis-py cuts off, or inside a script's error, as before Redis 7."""
     said = f"{refusal.status_code or ''} {refusal}"
     return any(code in said for code in _DEMOTED)
+
+
+def _lost(fault: BaseException) -> BaseException:
+    """What ended an exchange, as redis-py would say it."""
+    if isinstance(fault, RedisError) or not isinstance(fault, Exception):
+        return fault
+    if isinstance(fault, TimeoutError):
+        return RedisTimeoutError("Redis did not answer in time")
+    # uvloop says RuntimeError of a transport that closed just now.
+    return RedisConnectionError(f"{type(fault).__name__}: {fault}")

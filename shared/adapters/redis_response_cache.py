@@ -74,7 +74,7 @@ class RedisResponseCache:
         while True:
             with store_faults():
                 cursor, members = await self._batches.call("ZSCAN", _INDEX, cursor, "COUNT", _AT_ONCE)
-            for entry in await asyncio.gather(*(self._entry(key.decode()) for key, _ in members)):
+            for entry in await asyncio.gather(*(self._entry(key.decode()) for key in members[::2])):
                 if entry is not None:
                     yield entry
             if not int(cursor):

@@ -246,9 +246,9 @@ class RedisResultStore:
             await self.sweep()
             self._is_listening = True
             while True:
-                message = await subscription.get_message(timeout=_SWEEP_SECONDS)
-                if message is not None:
-                    self._deliver(message["data"])
+                await subscription.check_health()
+                for told in await subscription.connection.heard(_SWEEP_SECONDS):
+                    self._deliver(told)
 
     async def sweep_forever(self) -> None:
         """The stored result is the truth, the message only wakes: look for results whose message got lost."""

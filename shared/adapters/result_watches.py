@@ -1,6 +1,7 @@
 """Who in this process waits for which result."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from shared.adapters.by_job import ByJob
@@ -21,6 +22,9 @@ class Watch:
 
     async def result(self) -> Succeeded | Failed:
         return await asyncio.shield(self._result)
+
+    def when_known(self, tell: Callable[[Succeeded | Failed], None]) -> None:
+        self._result.add_done_callback(lambda known: tell(known.result()))
 
 
 class ResultWatches:

@@ -20,6 +20,8 @@ DEFAULT_OWNER = "public"
 OWNER_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_PARAMETERS = frozenset(ChatParameters.model_fields)
 
 
 class JobId(NamedTuple):
@@ -148,12 +150,12 @@ def check_supported(model: str, defaults: ModelDefaults, request_id: str | None)
 
 
 def _parameters(body: InvokeBody, defaults: ModelDefaults, *, is_verbatim: bool) -> ChatParameters:
-    given = {name: getattr(body, name, None) for name in ChatParameters.model_fields}
-    if given["temperature"] is None and not is_verbatim:
+    given = {name: getattr(body, name) for name in body.model_fields_set & _PARAMETERS}
+    if given.get("temperature") is None and not is_verbatim:
         given["temperature"] = defaults.temperature
-    if given["max_tokens"] is None and not is_verbatim:
+    if given.get("max_tokens") is None and not is_verbatim:
         given["max_tokens"] = defaults.max_tokens
-    return ChatParameters.model_construct(**given)
+    return ChatParameters(**given)
 
 
 def _fingerprint(job: Job) -> str:
@@ -168,8 +170,7 @@ def _fingerprint(job: Job) -> str:
         "parameters": job.parameters.model_dump(exclude_none=True),
         "key": _key_hash(job),
     }
-    canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(meaning).encode()).hexdigest()
 
 
 def _key_hash(job: Job) -> str | None:

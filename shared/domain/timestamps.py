@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 def rfc3339(instant: datetime) -> str:
     """RFC 3339, UTC, milliseconds."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def rfc3339_now() -> str:

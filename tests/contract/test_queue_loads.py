@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_connections import connect_redis
 from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.domain.queue_load import QueueLoad, WorkerLoad
 from tests.support.server import AnyRedis
@@ -18,7 +19,7 @@ MANY = WorkerLoad(waiting=40, running=4, run_seconds=4.0)
 
 @pytest.fixture
 async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
-    async with Redis.from_url(any_redis.url) as client:
+    async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
         yield client
 
 

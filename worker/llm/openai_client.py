@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 from pydantic_core import to_json
+from yarl import URL
 
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job
@@ -79,7 +80,7 @@ class OpenAIClient:
         answers: AnswerReader,
     ) -> None:
         self._session = session
-        self._url = f"{base_url}/chat/completions"
+        self._url = URL(f"{base_url}/chat/completions")  # read once: aiohttp would do it for every call
         self._needs_key = "api.openai.com" in base_url
         self._own_key = api_key
         self._answers = answers

@@ -41,6 +41,22 @@ class RetryingClient:
         self._backoff = wait_random_exponential(multiplier=backoff_seconds, max=max_backoff_seconds)
 
     async def complete(self, job: Job, history: CallHistory, partial: Partial | None = None) -> Completion:
+        try:
+            return await self._attempt(job, history, partial)
+        except LLMError as fault:  # tenacity costs as much as a call over HTTP: only what failed meets it
+            return await self._try_again(fault, job, history, partial)
+
+    async def _try_again(
+        self, first: LLMError, job: Job, history: CallHistory, partial: Partial | None
+    ) -> Completion:
+        """Everything after the first attempt, which tenacity is told as if it had seen it."""
+        faults = [first]
+
+        async def attempt() -> Completion:
+            if faults:
+                raise faults.pop()
+            return await self._attempt(job, history, partial)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception(functools.partial(_may_retry, job)),
             wait=self._pause_seconds,
@@ -48,7 +64,7 @@ class RetryingClient:
             reraise=True,
         )
         try:
-            return await retrying(self._attempt, job, history, partial)
+            return await retrying(attempt)
         except LLMError as fault:
             fault.attempts = history.calls
             fault.rate_limited = history.rate_limited

@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from hiredis import Reader
+
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.redis_result_store import RedisResultStore
 from shared.domain.limits import Limits, LimitTable
@@ -11,21 +13,21 @@ from shared.ports import Run
 from tests.support.jobs import make_job, make_success
 
 
-class Pipelines:
-    """A Redis client that answers every script, and keeps what went out together."""
+class Exchanges:
+    """A Redis client whose one connection answers every script, and keeps what went out together."""
 
     def __init__(self) -> None:
-        self.sent: list[list[tuple[Any, ...]]] = []
+        self.sent: list[list[list[bytes]]] = []
+        self.connection_pool = self
 
-    def pipeline(self, *, transaction: bool) -> "Pipelines":
-        self.sent.append([])
+    def make_connection(self) -> "Exchanges":
         return self
 
-    def execute_command(self, *command: Any) -> None:
-        self.sent[-1].append(command)
-
-    async def execute(self, *, raise_on_error: bool) -> list[Any]:
-        return [[b"saved"] for _ in self.sent[-1]]
+    async def exchange(self, commands: bytes, count: int) -> list[Any]:
+        reader = Reader()
+        reader.feed(commands)
+        self.sent.append([reader.gets() for _ in range(count)])
+        return [[b"saved"]] * count
 
 
 async def is_available() -> bool:
@@ -33,7 +35,7 @@ async def is_available() -> bool:
 
 
 async def sent_at_the_end(limits: Limits) -> list[list[str]]:
-    client = Pipelines()
+    client = Exchanges()
     store = RedisResultStore(client, timedelta(hours=1))  # type: ignore[arg-type]
     table = LimitTable(Limits(), {"public": limits, "other": Limits(jobs_in_flight=1)})
     job_limits = redis_limits(table, {}, store, is_available, None)
@@ -43,7 +45,7 @@ async def sent_at_the_end(limits: Limits) -> list[list[str]]:
     await asyncio.gather(
         job_limits.settle(job.id, result), store.save(Run(job.id, "token", job.fingerprint), result)
     )
-    return [[str(command[3]).split(":")[1] for command in batch] for batch in client.sent]
+    return [[command[3].decode().split(":")[1] for command in batch] for batch in client.sent]
 
 
 async def test_a_hold_ends_in_the_round_trip_that_stores_the_result_and_before_it() -> None:

@@ -5,24 +5,36 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_master import MasterConnection
 
 
-class ClosingPipeline:
+class ClosingWriter:
     """As uvloop behaves when the peer has just gone."""
 
-    def execute_command(self, *command: Any) -> None:
-        pass
-
-    async def execute(self, *, raise_on_error: bool) -> list[Any]:
+    def write(self, data: bytes) -> None:
         raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
 
 
+class ClosingConnection(MasterConnection, Connection):
+    async def connect(self) -> None:
+        self._writer = ClosingWriter()
+
+    async def disconnect(self, *_: Any, **__: Any) -> None:
+        self._writer = None
+
+
 class ClosingClient:
-    def pipeline(self, *, transaction: bool) -> ClosingPipeline:
-        return ClosingPipeline()
+    connection_pool: Any
+
+    def __init__(self) -> None:
+        self.connection_pool = self
+
+    def make_connection(self) -> ClosingConnection:
+        return ClosingConnection()
 
 
 async def test_a_transport_that_closed_just_now_is_a_lost_connection_for_everybody() -> None:

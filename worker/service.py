@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import dataclass
+from typing import Protocol
 
 from loguru import logger
 
@@ -65,6 +66,12 @@ class Poisoned:
 
 
 Outcome = Done | LookAgain | Poisoned
+
+
+class Processor(Protocol):
+    """Who executes jobs."""
+
+    async def process(self, job: Job, *, may_have_run: bool = False) -> Outcome: ...
 
 
 class JobProcessor:

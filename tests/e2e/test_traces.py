@@ -202,7 +202,10 @@ async def test_a_workers_log_line_names_the_trace(traced_cluster: Cluster) -> No
     )
     await produce(brokers, topic, b"[", headers=[("traceparent", f"00-{trace_id}-{'1' * 16}-01".encode())])
     until(
-        lambda: trace_id in {line.get("trace_id") for line in logged(traced_cluster.worker, "dead_lettered")}
+        lambda: (
+            trace_id
+            in {line.get("trace_id") for line in logged(traced_cluster.worker, "record_dead_lettered")}
+        )
     )
 
 
@@ -216,9 +219,9 @@ def test_what_the_caller_does_not_sample_is_not_told(
 
 
 def test_a_sampler_is_chosen_by_its_standard_variable(
-    _provider: ScriptedProvider, collector: OtlpCollector, tmp_path: Path
+    provider: ScriptedProvider, collector: OtlpCollector, tmp_path: Path
 ) -> None:
-    settings = {**collector.settings, **provider_settings(_provider), "OTEL_TRACES_SAMPLER": "always_off"}
+    settings = {**collector.settings, **provider_settings(provider), "OTEL_TRACES_SAMPLER": "always_off"}
     with one_process(tmp_path, REDIS_ENABLED="false", **settings) as service:
         request_id, response = ask(service.url, "")
         assert response.status_code == 200
@@ -226,10 +229,10 @@ def test_a_sampler_is_chosen_by_its_standard_variable(
     assert request_id not in {span.attributes.get("request_id") for span in collector.spans()}
 
 
-def test_what_is_left_is_told_when_a_process_ends(_provider: ScriptedProvider, tmp_path: Path) -> None:
+def test_what_is_left_is_told_when_a_process_ends(provider: ScriptedProvider, tmp_path: Path) -> None:
     # Given batches that would take a minute
     with OtlpCollector() as collector:
-        settings = {**provider_settings(_provider), **collector.settings, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+        settings = {**provider_settings(provider), **collector.settings, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
         with one_process(tmp_path, REDIS_ENABLED="false", **settings) as service:
             request_id, _ = ask(service.url, "")
             assert collector.spans() == []
@@ -240,11 +243,11 @@ def test_what_is_left_is_told_when_a_process_ends(_provider: ScriptedProvider, t
 
 
 def test_a_collector_that_is_away_is_said_once_and_costs_no_job(
-    _provider: ScriptedProvider, tmp_path: Path
+    provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     # Given a collector that is not there
     collector = OtlpCollector()
-    settings = {**provider_settings(_provider), **collector.settings, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    settings = {**provider_settings(provider), **collector.settings, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     with one_process(tmp_path, REDIS_ENABLED="false", **settings) as service:
         # When jobs come, while one batch after the other is given up
         assert ask(service.url, "")[1].status_code == 200

@@ -16,6 +16,7 @@ from tests.support.ports import free_port
 from tests.support.server import Server
 
 _POLL_SECONDS = 0.02
+_TRACES_PATH = "/v1/traces"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class OtlpCollector(Server):
     def __init__(self) -> None:
         self._port = free_port()
         self._server: ThreadingHTTPServer | None = None
-        self.bodies: list[bytes] = []
+        self.received: list[bytes] = []
+        """All that was sent here, also where no traces belong."""
+        self._traces: list[bytes] = []
 
     @property
     def name(self) -> str:
@@ -56,7 +59,7 @@ class OtlpCollector(Server):
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
 
     def start(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self.bodies))
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self._receive))
         threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
 
     def stop(self) -> None:
@@ -65,9 +68,16 @@ class OtlpCollector(Server):
             self._server.server_close()
             self._server = None
 
+    def _receive(self, path: str, body: bytes) -> bool:
+        self.received.append(body)
+        if path != _TRACES_PATH:
+            return False
+        self._traces.append(body)
+        return True
+
     def spans(self) -> list[ToldSpan]:
         """All that were told, in the order in which they began."""
-        told = [span for body in list(self.bodies) for span in _spans(body)]
+        told = [span for body in list(self._traces) for span in _spans(body)]
         return sorted(told, key=lambda span: span.started_ns)
 
     def trace(self, trace_id: str) -> list[ToldSpan]:
@@ -85,16 +95,13 @@ class OtlpCollector(Server):
         return spans
 
 
-def _handler(bodies: list[bytes]) -> type[BaseHTTPRequestHandler]:
+def _handler(receive: Callable[[str, bytes], bool]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            is_known = self.path == "/v1/traces"
-            if is_known:
-                bodies.append(body)
-            self.send_response(200 if is_known else 404)
+            self.send_response(200 if receive(self.path, body) else 404)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", "0")
             self.end_headers()

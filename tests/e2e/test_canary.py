@@ -218,7 +218,7 @@ async def test_a_key_that_leaks_is_found_in_each_place(watched: Watched) -> None
     for name in ("gateway.log", "worker.log", "worker.jsonl"):
         with (watched.folder / name).open("a") as file:
             file.write(f"{KEY}\n")
-    httpx.post(f"{watched.collector.url}/v1/logs", content=KEY.encode())
+    watched.collector.take("/v1/logs", KEY.encode())
     more = set(found([KEY], await watched.everything())) - set(seen)
     assert len([place for place in more if place.startswith("trace")]) == 1
     assert len([place for place in more if place.startswith("llm-")]) == 3

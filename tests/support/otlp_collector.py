@@ -59,7 +59,7 @@ class OtlpCollector(Server):
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
 
     def start(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self._receive))
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self.take))
         threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
 
     def stop(self) -> None:
@@ -68,7 +68,8 @@ class OtlpCollector(Server):
             self._server.server_close()
             self._server = None
 
-    def _receive(self, path: str, body: bytes) -> bool:
+    def take(self, path: str, body: bytes) -> bool:
+        """What was sent to `path`; whether it belongs there."""
         self.received.append(body)
         if path != _TRACES_PATH:
             return False

@@ -9,14 +9,11 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.settings import ServiceSettings, load_settings
-from shared.telemetry.otel_tracing import OtelTracing
 from shared.telemetry.tracing import tracing_to
 from tests.support.service_processes import ROOT, clean_environment
+from tests.support.told_spans import ToldSpans, attributes_of, told_spans
 
 URL = "http://127.0.0.1:9"
 UNSAMPLED = f"00-{'a' * 32}-{'1' * 16}-00"
@@ -31,86 +28,72 @@ sys.meta_path.insert(0, Missing())
 
 
 @pytest.fixture
-def told() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
+def told() -> Iterator[ToldSpans]:
+    with told_spans() as told:
+        yield told
 
 
-@pytest.fixture
-def tracing(told: InMemorySpanExporter) -> Iterator[OtelTracing]:
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(told))
-    yield OtelTracing(provider.get_tracer("test"))
-    provider.shutdown()
-
-
-def attributes_of(span: ReadableSpan) -> dict[str, Any]:
-    return dict(span.attributes or {})
-
-
-def test_a_span_within_another_is_its_child(tracing: OtelTracing, told: InMemorySpanExporter) -> None:
-    with tracing.continued(None, "outer", "server", {}) as outer, tracing.span("inner", "client", {}):
-        assert tracing.current is not outer
-    inner_span, outer_span = told.get_finished_spans()
+def test_a_span_within_another_is_its_child(told: ToldSpans) -> None:
+    with (
+        told.tracing.continued(None, "outer", "server", {}) as outer,
+        told.tracing.span("inner", "client", {}),
+    ):
+        assert told.tracing.current is not outer
+    inner_span, outer_span = told.spans
     assert inner_span.parent == outer_span.context
-    assert tracing.current is None
+    assert told.tracing.current is None
 
 
-def test_a_span_is_named_as_the_next_one_finds_it(tracing: OtelTracing, told: InMemorySpanExporter) -> None:
-    with tracing.continued(None, "first", "producer", {}) as first:
+def test_a_span_is_named_as_the_next_one_finds_it(told: ToldSpans) -> None:
+    with told.tracing.continued(None, "first", "producer", {}) as first:
         carried = first.traceparent
-    with tracing.continued(carried, "second", "consumer", {}):
+    with told.tracing.continued(carried, "second", "consumer", {}):
         pass
-    first_span, second_span = told.get_finished_spans()
+    first_span, second_span = told.spans
     assert second_span.parent is not None
     assert second_span.context.trace_id == first_span.context.trace_id
     assert second_span.parent.span_id == first_span.context.span_id
 
 
 @pytest.mark.parametrize("carried", [None, "", "nonsense", f"00-{'0' * 32}-{'1' * 16}-01", "\u00ff" * 55])
-def test_what_is_no_traceparent_begins_a_new_trace(
-    tracing: OtelTracing, told: InMemorySpanExporter, carried: str | None
-) -> None:
-    with tracing.continued(carried, "alone", "server", {}):
+def test_what_is_no_traceparent_begins_a_new_trace(told: ToldSpans, carried: str | None) -> None:
+    with told.tracing.continued(carried, "alone", "server", {}):
         pass
-    (span,) = told.get_finished_spans()
+    (span,) = told.spans
     assert span.parent is None
 
 
-def test_a_fault_is_told_by_its_type_and_never_by_its_text(
-    tracing: OtelTracing, told: InMemorySpanExporter
-) -> None:
-    with pytest.raises(ValueError, match="secret"), tracing.continued(None, "failing", "server", {}):
+def test_a_fault_is_told_by_its_type_and_never_by_its_text(told: ToldSpans) -> None:
+    with pytest.raises(ValueError, match="secret"), told.tracing.continued(None, "failing", "server", {}):
         raise ValueError("a secret")
-    (span,) = told.get_finished_spans()
+    (span,) = told.spans
     assert attributes_of(span) == {"error.type": "ValueError"}
     assert not span.status.is_ok
-    assert span.events == ()
+    assert not span.events
     assert "secret" not in span.to_json()
 
 
-def test_the_first_word_on_a_failure_counts(tracing: OtelTracing, told: InMemorySpanExporter) -> None:
-    with tracing.continued(None, "failing", "client", {}) as span:
+def test_the_first_word_on_a_failure_counts(told: ToldSpans) -> None:
+    with told.tracing.continued(None, "failing", "client", {}) as span:
         span.fail("UPSTREAM_UNAVAILABLE")
         span.fail("another")
-    assert attributes_of(told.get_finished_spans()[0]) == {"error.type": "UPSTREAM_UNAVAILABLE"}
+    assert attributes_of(told.spans[0]) == {"error.type": "UPSTREAM_UNAVAILABLE"}
 
 
-def test_what_nothing_came_of_is_not_told_unless_something_was_within(
-    tracing: OtelTracing, told: InMemorySpanExporter
-) -> None:
-    with tracing.continued(None, "nothing", "consumer", {}) as nothing:
+def test_what_nothing_came_of_is_not_told_unless_something_was_within(told: ToldSpans) -> None:
+    with told.tracing.continued(None, "nothing", "consumer", {}) as nothing:
         nothing.forget()
-    with tracing.continued(None, "something", "consumer", {}) as something:
-        with tracing.span("within", "client", {}):
+    with told.tracing.continued(None, "something", "consumer", {}) as something:
+        with told.tracing.span("within", "client", {}):
             pass
         something.forget()
-    assert [span.name for span in told.get_finished_spans()] == ["within", "something"]
+    assert [span.name for span in told.spans] == ["within", "something"]
 
 
-def test_an_attribute_without_a_value_is_left_out(tracing: OtelTracing, told: InMemorySpanExporter) -> None:
-    with tracing.continued(None, "short", "client", {"a": None, "b": 1}) as span:
+def test_an_attribute_without_a_value_is_left_out(told: ToldSpans) -> None:
+    with told.tracing.continued(None, "short", "client", {"a": None, "b": 1}) as span:
         span.note({"c": None, "d": ["x"]})
-    assert attributes_of(told.get_finished_spans()[0]) == {"b": 1, "d": ("x",)}
+    assert attributes_of(told.spans[0]) == {"b": 1, "d": ("x",)}
 
 
 def test_log_lines_within_a_span_name_its_trace() -> None:

@@ -19,7 +19,7 @@ from opentelemetry.trace import StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.telemetry.otel_exporter import CalmExporter
-from shared.telemetry.tracing import Attributes, SpanKind
+from shared.telemetry.tracing import Attributes, AttributeValue, SpanKind
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -57,9 +57,7 @@ class OtelSpan:
         self.api_span.update_name(name)
 
     def note(self, attributes: Attributes) -> None:
-        for name, value in attributes.items():
-            if value is not None:
-                self.api_span.set_attribute(name, value)
+        self.api_span.set_attributes(_without_none(attributes))
 
     def fail(self, error_type: str) -> None:
         if not self.has_failed:
@@ -74,6 +72,10 @@ class OtelSpan:
         self.is_over = True
         if self.has_inner or not self.is_forgotten:  # one that is never ended is never told
             self.api_span.end()
+
+
+def _without_none(attributes: Attributes) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 _CURRENT: ContextVar[OtelSpan | None] = ContextVar("current_span", default=None)
@@ -110,8 +112,7 @@ class OtelTracing:
     def _within(
         self, parent: Context, name: str, kind: SpanKind, attributes: Attributes
     ) -> Iterator[OtelSpan]:
-        told = {name: value for name, value in attributes.items() if value is not None}
-        span = OtelSpan(self._tracer.start_span(name, parent, _KINDS[kind], told))
+        span = OtelSpan(self._tracer.start_span(name, parent, _KINDS[kind], _without_none(attributes)))
         token = _CURRENT.set(span)
         try:
             yield span

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from typing import Literal, Protocol
 
 SpanKind = Literal["server", "producer", "consumer", "client"]
-Attributes = Mapping[str, str | int | float | bool | Sequence[str] | None]
+AttributeValue = str | int | float | bool | Sequence[str]
+Attributes = Mapping[str, AttributeValue | None]
 """After OpenTelemetry's semantic conventions where they have a name; None is left out."""
 
 _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")

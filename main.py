@@ -7,7 +7,9 @@ from pathlib import Path
 
 from gateway.app_state import Adapters
 from gateway.main import create_app, serve
+from gateway.ports import JobQueue
 from gateway.queue.inprocess_job_queue import InProcessJobQueue
+from gateway.queue.traced_job_queue import TracedJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge, ReadLoad
 from gateway.settings import GatewaySettings
 from shared.adapters.fallback_result_store import fall_back_to_memory
@@ -30,16 +32,21 @@ from shared.ports import EventSink, ResponseCache, ResultStore
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
+from shared.telemetry.tracing import Tracing, tracing_to
 from worker.inprocess_worker import work_in_process
 from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
+from worker.llm.traced_client import traced
 from worker.main import connect_llm, connect_processor
 from worker.metrics import MeteredEvents
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
+from worker.service import Processor
 from worker.settings import WorkerSettings
+from worker.traced_events import TracedEvents
+from worker.traced_jobs import TracedJobs
 
 _DRAIN_SECONDS = 30.0
 
@@ -52,12 +59,14 @@ class OneProcessSettings(GatewaySettings, WorkerSettings):
 
 
 @asynccontextmanager
-async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
+async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) -> AsyncIterator[Adapters]:
     """The adapters of one process, with its worker running behind the queue."""
     async with AsyncExitStack() as stack:
         store, limits, cache = await stack.enter_async_context(_connect_store(settings))
-        events = MeteredEvents(await stack.enter_async_context(_connect_events(settings)))
-        llm = await stack.enter_async_context(_connect_llm(settings))
+        events: EventSink = MeteredEvents(await stack.enter_async_context(_connect_events(settings)))
+        if tracing is not None:
+            events = TracedEvents(events, tracing)
+        llm = await stack.enter_async_context(_connect_llm(settings, tracing))
         streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(
             connect_processor(
@@ -72,17 +81,21 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
             )
         )
         queue = InProcessJobQueue()
+        jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
         await stack.enter_async_context(
             work_in_process(
                 queue.next,
-                processor,
+                jobs,
                 concurrency=settings.worker_concurrency,
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
         gauge = QueueGauge(_load_in(queue, processor.meter), settings.llm_max_queue_seconds)
         await stack.enter_async_context(in_background(gauge.follow()))
-        bounded = BoundedJobQueue(queue, gauge)
+        entry: JobQueue = (
+            TracedJobQueue(queue, tracing, "in_process", "jobs") if tracing is not None else queue
+        )
+        bounded = BoundedJobQueue(entry, gauge)
         yield Adapters(
             store,
             bounded,
@@ -147,8 +160,8 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
 
 
 @asynccontextmanager
-async def _connect_llm(settings: OneProcessSettings) -> AsyncIterator[LLMClient]:
-    async with connect_llm(settings) as provider:
+async def _connect_llm(settings: OneProcessSettings, tracing: Tracing | None) -> AsyncIterator[LLMClient]:
+    async with connect_llm(settings, tracing) as provider:
         if not settings.needs_local_model():
             yield provider
             return
@@ -162,7 +175,7 @@ async def _connect_llm(settings: OneProcessSettings) -> AsyncIterator[LLMClient]
                 max_answer_bytes=settings.worker_max_answer_bytes,
             ) as local,
         ):
-            yield RoutingClient({LOCAL_MODEL: local}, provider)
+            yield RoutingClient({LOCAL_MODEL: traced(local, tracing, base_url)}, provider)
 
 
 def _with_local_model(settings: OneProcessSettings) -> OneProcessSettings:
@@ -202,7 +215,8 @@ def main() -> None:
     )
     sys.stdout.flush()
     settle_garbage_collector()
-    serve(settings, create_app(settings, lambda _: connect(settings)))
+    with tracing_to(settings.traces_url(), settings.llm_app_name, settings.llm_version) as tracing:
+        serve(settings, create_app(settings, lambda _: connect(settings, tracing), tracing))
 
 
 if __name__ == "__main__":

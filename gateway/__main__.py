@@ -10,6 +10,7 @@ from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
+from shared.telemetry.tracing import tracing_to
 
 
 def main() -> None:
@@ -18,7 +19,10 @@ def main() -> None:
     settings = _settings()
     configure_logging("gateway", settings.llm_log_level, is_debug=settings.llm_debug)
     settle_garbage_collector()
-    serve(settings, create_app(settings, partial(connect, sealer=_sealer(settings))))
+    service = f"{settings.llm_app_name}-gateway"
+    with tracing_to(settings.traces_url(), service, settings.llm_version) as tracing:
+        connecting = partial(connect, sealer=_sealer(settings), tracing=tracing)
+        serve(settings, create_app(settings, connecting, tracing))
 
 
 def _settings() -> GatewaySettings:

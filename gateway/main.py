@@ -27,9 +27,10 @@ from gateway.metrics import WAITING
 from gateway.middleware import RequestBoundary
 from gateway.openapi import DocumentedApp
 from gateway.plain_route import add_routes
-from gateway.ports import QueueUnavailable
+from gateway.ports import JobQueue, QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
+from gateway.queue.traced_job_queue import TracedJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
 from gateway.results_tail import tail_results
 from gateway.routes import (
@@ -48,6 +49,7 @@ from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from gateway.stats_reader import StatsReader
+from gateway.traced_requests import TracedRequests
 from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
@@ -65,17 +67,20 @@ from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
 from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
+from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
 
 _GRACEFUL_SECONDS = 30
-_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False)
-"""FastAPI's own, which asks the environment at every request whether it is wanted; ours is not it."""
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own would tell paths and queries, and keys that were pasted there."""
 
 Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
 
 
 @asynccontextmanager
-async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) -> AsyncIterator[Adapters]:
+async def connect(
+    settings: GatewaySettings, sealer: KeySealer | None = None, tracing: Tracing | None = None
+) -> AsyncIterator[Adapters]:
     """The adapters of distributed mode: Redis and Kafka."""
     await ensure_topics(
         settings.kafka_bootstrap_servers,
@@ -106,7 +111,9 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
         await stack.enter_async_context(tail_results(store, reader, limits.settle if limits else None))
         source = source_of(settings.llm_app_name, "gateway")
         seal = sealer.seal if sealer is not None else None
-        queue = KafkaJobQueue(producer, settings.kafka_request_topic, source, seal=seal)
+        queue: JobQueue = KafkaJobQueue(producer, settings.kafka_request_topic, source, seal=seal)
+        if tracing is not None:
+            queue = TracedJobQueue(queue, tracing, "kafka", settings.kafka_request_topic)
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
         gauge = QueueGauge(loads.read, settings.llm_max_queue_seconds)
         await stack.enter_async_context(in_background(gauge.follow()))
@@ -123,7 +130,9 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
         )
 
 
-def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI:
+def create_app(
+    settings: GatewaySettings, connect: Connect = connect, tracing: Tracing | None = None
+) -> FastAPI:
     """The ASGI app; nothing connects before its lifespan begins."""
     clients = read_known_clients(settings)
 
@@ -165,6 +174,8 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
     _handle_errors(app)
     guard(app, clients)
     app.add_middleware(RequestBoundary, max_body_bytes=settings.llm_max_body_bytes)
+    if tracing is not None:
+        app.add_middleware(TracedRequests, tracing=tracing)
     return app
 
 

@@ -20,11 +20,13 @@ from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
 from shared.domain.validation import short_echo
 from shared.settings_check import allowed, without_credentials
+from shared.telemetry.tracing import is_tracing_installed
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Topic = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["llm-requests (letters, digits, . _ -)"])
 ]
+HttpUrl = Annotated[str, Field(pattern=r"^(https?://\S+)?$", examples=["http://collector:4318"])]
 _REDIS_URL = re.compile(r"(redis|rediss|redis\+sentinel|rediss\+sentinel)://|unix:/")
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -156,6 +158,16 @@ class ServiceSettings(BaseSettings):
     )
     kafka_replication_factor: int = Field(1, ge=1, description="Replicas of the topics made at start")
 
+    otel_exporter_otlp_endpoint: HttpUrl = Field(
+        "",
+        description="OpenTelemetry collector (OTLP over HTTP) that traces go to, at `/v1/traces` below it; "
+        "empty: no traces. The other standard `OTEL_*` variables hold as well, from the environment alone",
+    )
+    otel_exporter_otlp_traces_endpoint: HttpUrl = Field(
+        "", description="The whole address for traces, where it is another one"
+    )
+    otel_sdk_disabled: bool = Field(default=False, description="true: no traces, whatever is set above")
+
     @field_validator("llm_supported_models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -171,6 +183,16 @@ class ServiceSettings(BaseSettings):
     def _is_redis(cls, url: SecretStr) -> SecretStr:
         if not _REDIS_URL.match(url.get_secret_value()):
             raise ValueError("it is not the address of a Redis")
+        return url
+
+    @field_validator("otel_exporter_otlp_endpoint", "otel_exporter_otlp_traces_endpoint")
+    @classmethod
+    def _can_trace(cls, url: str) -> str:
+        if url and not is_tracing_installed():
+            raise ValueError(
+                "traces need OpenTelemetry's SDK and OTLP exporter, which are not installed here: "
+                "install the extra `otel`, or leave it empty"
+            )
         return url
 
     @field_validator("llm_limits")
@@ -199,6 +221,14 @@ class ServiceSettings(BaseSettings):
 
     def own_prices(self) -> dict[str, OwnPrice]:
         return parse_own_prices(self.llm_prices)
+
+    def traces_url(self) -> str | None:
+        """Where traces go; None: nowhere."""
+        if self.otel_sdk_disabled:
+            return None
+        base = self.otel_exporter_otlp_endpoint
+        of_base = f"{base.rstrip('/')}/v1/traces" if base else None
+        return self.otel_exporter_otlp_traces_endpoint or of_base
 
     def event_spool_folder(self) -> Path:
         return Path(f"{self.llm_log_file}.spool")

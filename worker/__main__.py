@@ -8,6 +8,7 @@ from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
+from shared.telemetry.tracing import tracing_to
 from worker.main import run
 from worker.settings import WorkerSettings
 
@@ -18,8 +19,10 @@ def main() -> None:
     settings = _settings()
     configure_logging("worker", settings.llm_log_level, is_debug=settings.llm_debug)
     settle_garbage_collector()
+    service = f"{settings.llm_app_name}-worker"
     try:
-        uvloop.run(run(settings, _key_file(settings)))
+        with tracing_to(settings.traces_url(), service, settings.llm_version) as tracing:
+            uvloop.run(run(settings, _key_file(settings), tracing))
     except (KafkaError, OSError) as fault:
         raise SystemExit(f"worker failed: {type(fault).__name__}: {fault}") from None
 

@@ -8,14 +8,14 @@ from loguru import logger
 
 from shared.background import in_background
 from shared.domain.job import Job
-from worker.service import JobProcessor, LookAgain
+from worker.service import LookAgain, Processor
 
 NextJob = Callable[[], Awaitable[Job]]
 
 
 @asynccontextmanager
 async def work_in_process(
-    next_job: NextJob, processor: JobProcessor, *, concurrency: int, drain_seconds: float
+    next_job: NextJob, processor: Processor, *, concurrency: int, drain_seconds: float
 ) -> AsyncIterator[None]:
     """Process jobs while the block runs; then let the running ones end."""
     worker = _InProcessWorker(next_job, processor, concurrency)
@@ -27,7 +27,7 @@ async def work_in_process(
 
 
 class _InProcessWorker:
-    def __init__(self, next_job: NextJob, processor: JobProcessor, concurrency: int) -> None:
+    def __init__(self, next_job: NextJob, processor: Processor, concurrency: int) -> None:
         self._next_job = next_job
         self._processor = processor
         self._slots = asyncio.Semaphore(concurrency)

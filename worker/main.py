@@ -28,10 +28,11 @@ from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
 from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
+from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
 from worker.call_sharing import CallSharing
 from worker.dead_letters import KafkaDeadLetters
-from worker.dispatcher import Dispatcher, Limits, commit_in_background
+from worker.dispatcher import Dispatcher, Handle, Limits, commit_in_background
 from worker.health import serve_health
 from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
@@ -40,22 +41,26 @@ from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.priced_client import PricedClient
 from worker.llm.retrying_client import RetryingClient
+from worker.llm.traced_client import traced
 from worker.load_report import LoadReport
 from worker.metrics import JOBS_IN_FLIGHT, MeteredEvents
 from worker.ports import LLMClient, ResultLog
 from worker.redis_store_condition import RedisStoreCondition
 from worker.result_log import KafkaResultLog
 from worker.result_restorer import restore_in_background
-from worker.service import JobProcessor
+from worker.service import JobProcessor, Processor
 from worker.settings import WorkerSettings
 from worker.subscriber import RecordHandler, subscribe
+from worker.traced_events import TracedEvents
+from worker.traced_jobs import TracedJobs
+from worker.traced_records import TracedRecords
 
 _LEAVE_SECONDS = 10.0
 _PATIENCE_SHARE = 0.5
 
 
 @asynccontextmanager
-async def connect_llm(settings: WorkerSettings) -> AsyncIterator[LLMClient]:
+async def connect_llm(settings: WorkerSettings, tracing: Tracing | None = None) -> AsyncIterator[LLMClient]:
     """The provider of the settings."""
     key = settings.openai_api_key if settings.openai_api_key.get_secret_value() else None
     async with connect_openai_client(
@@ -65,7 +70,7 @@ async def connect_llm(settings: WorkerSettings) -> AsyncIterator[LLMClient]:
         read_timeout_seconds=settings.worker_read_timeout_seconds,
         max_answer_bytes=settings.worker_max_answer_bytes,
     ) as client:
-        yield client
+        yield traced(client, tracing, settings.provider_url())
 
 
 @asynccontextmanager
@@ -105,7 +110,9 @@ async def connect_processor(
         yield processor
 
 
-async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None:
+async def run(
+    settings: WorkerSettings, key_file: KeyFile | None = None, tracing: Tracing | None = None
+) -> None:
     """Work until SIGTERM or SIGINT: then leave the group first, and finish the running calls after."""
     # What the client library says while a broker is away, our own lines say once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -136,7 +143,9 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
             )
         )
         events = MeteredEvents(events)
-        llm = await stack.enter_async_context(connect_llm(settings))
+        if tracing is not None:
+            events = TracedEvents(events, tracing)
+        llm = await stack.enter_async_context(connect_llm(settings, tracing))
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
@@ -159,8 +168,9 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
-        handler = RecordHandler(processor, dead_letters, events, settings.model_defaults(), caller_keys)
-        dispatcher = Dispatcher(handler.handle, _limits(settings))
+        jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
+        handler = RecordHandler(jobs, dead_letters, events, settings.model_defaults(), caller_keys)
+        dispatcher = Dispatcher(_handle(handler, tracing, settings.kafka_consumer_group), _limits(settings))
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )
@@ -170,6 +180,12 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
         report = LoadReport(dispatcher, processor.meter, partial(loads.tell, uuid4().hex))
         await _consume(settings, dispatcher, handler, report, stop)
+
+
+def _handle(handler: RecordHandler, tracing: Tracing | None, consumer_group: str) -> Handle:
+    return (
+        handler.handle if tracing is None else TracedRecords(handler.handle, tracing, consumer_group).handle
+    )
 
 
 async def _consume(

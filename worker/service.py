@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from loguru import logger
 
@@ -69,6 +70,12 @@ class Poisoned:
 
 
 Outcome = Done | LookAgain | Poisoned
+
+
+class Processor(Protocol):
+    """Who executes jobs."""
+
+    async def process(self, job: Job, *, may_have_run: bool = False) -> Outcome: ...
 
 
 class JobProcessor:

@@ -20,7 +20,7 @@ from worker.job_events import failure_event
 from worker.keys.caller_keys import CallerKeys
 from worker.metrics import DUPLICATE_RECORDS
 from worker.ports import Record
-from worker.service import Done, JobProcessor, LookAgain, Poisoned
+from worker.service import Done, LookAgain, Poisoned, Processor
 from worker.settings import WorkerSettings
 
 _BURY_AGAIN_SECONDS = 1.0
@@ -36,7 +36,7 @@ class RecordHandler:
 
     def __init__(
         self,
-        processor: JobProcessor,
+        processor: Processor,
         dead_letters: KafkaDeadLetters,
         events: EventSink,
         defaults: ModelDefaults,

@@ -16,6 +16,7 @@ from tests.e2e.conftest import cluster_settings
 from tests.e2e.test_lifecycle import until
 from tests.support.canary import Places, found, place_of, records, redis_values
 from tests.support.clients import client, settings_for
+from tests.support.otlp_collector import OtlpCollector
 from tests.support.processes import Child
 from tests.support.provider_process import ScriptedProvider
 from tests.support.redis_process import RedisServer
@@ -39,6 +40,7 @@ class Watched:
     folder: Path
     gateway: Service
     worker: Child
+    collector: OtlpCollector
     secret: str
     answers: Places = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
@@ -67,7 +69,13 @@ class Watched:
         topics = await records(brokers, [self.topic(name) for name in TOPICS])
         files = {str(path): path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
         kept = {place: content for place, content in topics.items() if place not in self.own}
-        return {**kept, **redis_values(self.settings["REDIS_URL"]), **files, **self.answers}
+        return {**kept, **redis_values(self.settings["REDIS_URL"]), **files, **self.answers, **self.traces()}
+
+    def traces(self) -> Places:
+        """Whatever a collector was sent, when the last request is among it."""
+        last = self.ask("POST", "/invoke", json={}).json()["error"]["trace_id"]
+        self.collector.wait_for(lambda _: bool(self.collector.trace(last)))
+        return {f"trace {number}": body for number, body in enumerate(self.collector.received)}
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +85,13 @@ def watched(
     files = KeyFiles(tmp_path_factory.mktemp("keys"))
     files.run("generate")
     folder = tmp_path_factory.mktemp("watched")
-    with RedisServer(any_binary()) as redis:
+    with RedisServer(any_binary()) as redis, OtlpCollector() as collector:
         settings = cluster_settings(apache_kafka, redis, _provider) | {
             "LLM_DEBUG": "true",
             "LLM_LOG_LEVEL": "DEBUG",
+            **collector.settings,
+            # The framework's own telemetry, which tells queries, stays off even for who asks for it.
+            "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
         }
         with (
             gateway(
@@ -88,7 +99,7 @@ def watched(
             ) as sealing,
             worker(folder, WORKER_SEALING_KEYS_FILE=str(files.private), **settings) as opening,
         ):
-            yield Watched(settings, folder, sealing, opening, files.secret())
+            yield Watched(settings, folder, sealing, opening, collector, files.secret())
 
 
 def body(prompt: str = "x", **more: object) -> dict[str, object]:
@@ -179,8 +190,9 @@ async def test_a_planted_key_is_nowhere(watched: Watched) -> None:
     places = await watched.everything()
     # Then no place holds it, and every kind of place was looked at
     assert found((*SECRETS, watched.secret), places) == []
-    for kind in ("answer ", "redis ", "gateway.log", "worker.log", *map(watched.topic, TOPICS)):
+    for kind in ("answer ", "redis ", "trace ", "gateway.log", "worker.log", *map(watched.topic, TOPICS)):
         assert any(kind in place for place in places), kind
+    assert {span.kind for span in watched.collector.spans()} == {"SERVER", "PRODUCER", "CONSUMER", "CLIENT"}
     assert len([place for place in places if place.startswith(watched.topic("DEAD_LETTER"))]) >= 3
 
 
@@ -206,7 +218,9 @@ async def test_a_key_that_leaks_is_found_in_each_place(watched: Watched) -> None
     for name in ("gateway.log", "worker.log", "worker.jsonl"):
         with (watched.folder / name).open("a") as file:
             file.write(f"{KEY}\n")
+    watched.collector.take("/v1/logs", KEY.encode())
     more = set(found([KEY], await watched.everything())) - set(seen)
+    assert len([place for place in more if place.startswith("trace")]) == 1
     assert len([place for place in more if place.startswith("llm-")]) == 3
     assert len([place for place in more if place.startswith("redis")]) == 6
     assert {Path(place).name for place in more if place.endswith(("log", "jsonl"))} == {

@@ -13,7 +13,7 @@ from tests.support.ports import free_port
 from tests.support.processes import Child, start, wait_for_line, wait_until
 
 ROOT = Path(__file__).parents[2]
-_OWN_PREFIXES = ("LLM_", "REDIS_", "KAFKA_", "WORKER_", "OPENAI_")
+_OWN_PREFIXES = ("LLM_", "REDIS_", "KAFKA_", "WORKER_", "OPENAI_", "OTEL_")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Begun, Conflicting, Deleted, Finished, Pending, Reserved, Run
 from shared.settings import load_settings
+from shared.telemetry.tracing import Tracing
 from tests.support.jobs import make_success
 
 
@@ -84,7 +85,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway_in_process(**settings: str) -> AsyncIterator[Gateway]:
+async def gateway_in_process(tracing: Tracing | None = None, /, **settings: str) -> AsyncIterator[Gateway]:
     """A gateway with these settings (in lower case) and nothing from the environment."""
     store, queue, streams = RecordingStore(), KeptJobs(), MemoryAnswerStreams()
     cache = MemoryResponseCache(10)
@@ -94,7 +95,7 @@ async def gateway_in_process(**settings: str) -> AsyncIterator[Gateway]:
         yield Adapters(store, queue, streams, cache, mode="one process", accepts_caller_keys=True)
 
     named = {name.lower(): value for name, value in settings.items()}
-    app = create_app(load_settings(GatewaySettings, _env_file=None, **named), connect)
+    app = create_app(load_settings(GatewaySettings, _env_file=None, **named), connect, tracing)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

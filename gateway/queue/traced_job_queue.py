@@ -1,0 +1,35 @@
+"""The span of a job that is handed on."""
+
+from dataclasses import replace
+
+from gateway.ports import JobQueue
+from shared.domain.job import Job
+from shared.telemetry.tracing import Tracing
+
+
+class TracedJobQueue:
+    """`JobQueue` whose jobs carry the name of their span, so that who takes them goes on with the trace."""
+
+    def __init__(self, inner: JobQueue, tracing: Tracing, system: str, destination: str) -> None:
+        self._inner = inner
+        self._tracing = tracing
+        self._name = f"send {destination}"
+        self._attributes = {
+            "messaging.system": system,
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": destination,
+        }
+
+    async def enqueue(self, job: Job) -> None:
+        attributes = {
+            **self._attributes,
+            "messaging.message.id": job.id.request_id,
+            "request_id": job.id.request_id,
+            "owner": job.id.owner,
+        }
+        with self._tracing.span(self._name, "producer", attributes) as span:
+            await self._inner.enqueue(replace(job, traceparent=span.traceparent))
+
+    async def is_available(self) -> bool:
+        return await self._inner.is_available()

@@ -35,7 +35,6 @@ from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.main import connect_llm, connect_processor
-from worker.metrics import MeteredEvents
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
@@ -56,7 +55,7 @@ async def connect(settings: OneProcessSettings) -> AsyncIterator[Adapters]:
     """The adapters of one process, with its worker running behind the queue."""
     async with AsyncExitStack() as stack:
         store, limits, cache = await stack.enter_async_context(_connect_store(settings))
-        events = MeteredEvents(await stack.enter_async_context(_connect_events(settings)))
+        events = await stack.enter_async_context(_connect_events(settings))
         llm = await stack.enter_async_context(_connect_llm(settings))
         streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(

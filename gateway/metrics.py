@@ -16,6 +16,9 @@ HTTP_DURATION = Histogram(
 )
 HTTP_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests that are being answered")
 REQUESTS = Counter("llm_requests", "Submissions by what the caller was told", ("outcome",))
+CACHE_HITS = Counter(
+    "llm_cache_hits", "Jobs that a gateway answered from the response cache; no fact tells of them"
+)
 REFUSALS = Counter("llm_refusals", "Requests that never became a job, by their error", ("error_code",))
 WAITING = Gauge("llm_waiting_callers", "Callers that this gateway holds")
 DEPENDENCY_UP = Gauge("llm_dependency_up", "1 while it can be used", ("dependency",))

@@ -34,6 +34,8 @@ class Answered:
     result: Succeeded | Failed
     is_replay: bool = False
     """The result was there before this request."""
+    is_cache_hit: bool = False
+    """This gateway stored another job's answer as this one's."""
     admission: Admission | None = field(default=None, compare=False)
     """What the limits said, if they were asked."""
 
@@ -96,7 +98,7 @@ class JobService:
                     return await self._join(job, watch, wait_seconds, caller)
                 case Reserved():
                     if (known := await self._cached(job, claim)) is not None:
-                        return Answered(known)
+                        return Answered(known, is_cache_hit=True)
                     admission = await self._admit(job, claim) if self._limits is not None else None
                     await self._enqueue_reserved(job, claim)
                     outcome = await self._wait_or_accept(job, watch, wait_seconds, caller, was_enqueued=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from loguru import logger
 
-from gateway.metrics import REFUSALS, REQUESTS
+from gateway.metrics import CACHE_HITS, REFUSALS, REQUESTS
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode
 from shared.ports import StoreUnavailable, Sums
@@ -32,6 +32,8 @@ class Stats:
         """One answered or accepted submission."""
         told = _told(outcome)
         REQUESTS.labels(told).inc()
+        if isinstance(outcome, Answered) and outcome.is_cache_hit:
+            CACHE_HITS.inc()
         if told in _TOLD_BY_NO_RESULT:
             self._pending[told] += 1
 

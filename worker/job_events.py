@@ -4,6 +4,7 @@ from shared.domain.errors import JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
+from shared.domain.timestamps import rfc3339
 
 
 def job_event(job_id: JobId, result: Succeeded | Failed) -> JobFinished:
@@ -29,6 +30,7 @@ def job_event(job_id: JobId, result: Succeeded | Failed) -> JobFinished:
         cost_usd=result.cost_usd if not is_cached else None,
         possible_duplicate_charge=result.possible_duplicate_charge,
         metadata=result.metadata,
+        timestamp=rfc3339(result.completed_at),
     )
 
 

@@ -79,8 +79,9 @@ async def connect_processor(
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
     priced = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
+    metered = MeteredEvents(events)
     retrying = RetryingClient(
-        ObservedClient(priced, events),
+        ObservedClient(priced, metered),
         max_attempts=settings.worker_max_attempts,
         backoff_seconds=settings.worker_backoff_seconds,
         max_backoff_seconds=settings.worker_max_backoff_seconds,
@@ -90,12 +91,13 @@ async def connect_processor(
             store,
             log,
             retrying,
-            events,
+            metered,
             leases,
             streams=streams,
             sharing=CallSharing(cache, settings.cache_policy()),
             max_runs=settings.worker_max_runs,
             limits=limits,
+            told_again=events,
         )
         JOBS_IN_FLIGHT.set_function(lambda: processor.meter.running)
         yield processor
@@ -122,7 +124,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         producer = await stack.enter_async_context(
             connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
         )
-        events: EventSink = await stack.enter_async_context(
+        events = await stack.enter_async_context(
             connect_kafka_event_sink(
                 producer,
                 metrics_topic=settings.kafka_metrics_topic,
@@ -131,7 +133,6 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
                 max_bytes=settings.llm_log_file_max_bytes,
             )
         )
-        events = MeteredEvents(events)
         llm = await stack.enter_async_context(connect_llm(settings))
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
@@ -155,7 +156,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
-        handler = RecordHandler(processor, dead_letters, events, settings.model_defaults(), caller_keys)
+        handler = RecordHandler(processor, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys)
         dispatcher = Dispatcher(handler.handle, _limits(settings))
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)

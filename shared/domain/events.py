@@ -1,6 +1,7 @@
 """Facts about jobs, in the past tense. None holds a prompt, an answer or a key.
 
-A fact may be told twice; then `event`, `owner`, `request_id` and `attempt` (of a job: `attempts`) are equal.
+A fact may be told twice; then `event`, `owner`, `request_id`, `attempt` (of a job: `attempts`) and `timestamp` are
+equal. Calls of a run that died may have been numbered as those of the next run are; their times differ.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +34,10 @@ class ProviderCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished:
-    """One finished job, on `llm-metrics`. Tokens and dollars: null if another's call served it."""
+    """One finished job, on `llm-metrics`. Tokens and dollars: null if another's call served it.
+
+    Its time is when the job ended.
+    """
 
     owner: str
     request_id: str

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-
 from shared.adapters.kafka_topics import ensure_topics
 from tests.chaos.agreement import prometheus
 from tests.chaos.agreement.asking import Asking

@@ -156,8 +156,10 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
-        handler = RecordHandler(processor, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys)
-        dispatcher = Dispatcher(handler.handle, _limits(settings))
+        handler = RecordHandler(
+            processor, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys
+        )
+        dispatcher = Dispatcher(handler.handle, _limits(settings), events.settled)
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )

@@ -114,7 +114,7 @@ async def _conduct(
     plan: KafkaAwayPlan, surroundings: Surroundings, service: _Service, asking: Asking, say: Say
 ) -> EventsEvidence:
     started_at = time.time()
-    questions = [replace(question, is_direct=False) for question in make_questions(plan.jobs, plan.seed)]
+    questions = [_over_http(question) for question in make_questions(plan.jobs, plan.seed)]
     watched = Book()
     async with _watching(service, watched), asyncio.TaskGroup() as group:
         group.create_task(asking.ask_all(questions, plan.a_second))
@@ -133,6 +133,11 @@ async def _conduct(
         left_in_spool=tuple(service.spooled()),
         uncommitted=uncommitted,
     )
+
+
+def _over_http(question: Question) -> Question:
+    """And asked once: an id that is refused when it is asked again is released, and its calls count anew."""
+    return replace(question, is_direct=False, then=None if question.then == "ask again" else question.then)
 
 
 async def _evidence(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 from gateway.app_state import Adapters
@@ -130,7 +130,10 @@ async def _connect_store(
 @asynccontextmanager
 async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSink]:
     if not settings.kafka_enabled:
-        yield FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
+        with closing(
+            FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
+        ) as file_sink:
+            yield file_sink
         return
     async with (
         connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,

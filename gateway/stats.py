@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from loguru import logger
 
@@ -31,7 +32,7 @@ class Stats:
     def count_outcome(self, outcome: Answered | Accepted) -> None:
         """One answered or accepted submission."""
         told = _told(outcome)
-        REQUESTS.labels(told).inc()
+        _requests(told).inc()
         if isinstance(outcome, Answered) and outcome.is_cache_hit:
             CACHE_HITS.inc()
         if told in _TOLD_BY_NO_RESULT:
@@ -63,6 +64,9 @@ class Stats:
             except Exception:
                 logger.exception("counts_not_told")
             await asyncio.sleep(_FLUSH_SECONDS)
+
+
+_requests = lru_cache(REQUESTS.labels)
 
 
 def _told(outcome: Answered | Accepted) -> str:

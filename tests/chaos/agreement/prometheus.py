@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from math import isfinite
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,7 +53,7 @@ def read(text: str, only: Collection[str] | None = None) -> Book:
         for name, labels, value, *_ in family.samples:
             if name == "llm_cost_usd_total":
                 dollars[labels["model"]] += value if only is None else 0  # type: ignore[assignment] # of floats
-            elif only is None or name in only:
+            elif (only is None or name in only) and isfinite(value):
                 book.update(_told(name, labels, int(value)))
     book.update({f"nano_dollars:{model}": round(value * _NANO) for model, value in dollars.items()})
     return book

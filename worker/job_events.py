@@ -13,7 +13,7 @@ def job_event(job_id: JobId, result: Succeeded | Failed) -> JobFinished:
     usage = result.usage if isinstance(result, Succeeded) and not is_cached else None
     return JobFinished(
         owner=job_id.owner,
-        request_id=result.request_id,
+        request_id=job_id.request_id,
         model=result.model,
         status=result.status,
         error_code=result.error.error_code if isinstance(result, Failed) else None,

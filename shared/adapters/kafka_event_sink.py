@@ -17,7 +17,7 @@ from shared.telemetry.event_metrics import EVENTS_DROPPED, EVENTS_RESENT
 
 _MOST_WAITING = 100_000
 _MOST_AT_ONCE = 500
-_GATHER_SECONDS = 0.1
+_GATHER_SECONDS = 0.2
 """A request to a broker costs as much as thirty facts in it."""
 _SEND_SECONDS = 10.0
 _RETRY_SECONDS = 1.0

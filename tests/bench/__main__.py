@@ -32,7 +32,6 @@ RESULTS = ROOT / ".cache" / "bench"
 _SHORT_PLAN = Plan(rounds=1, warm_up_seconds=1, seconds=2)
 _TINY_PLAN = Plan(connections=(16,), has_replay=False, rounds=1, warm_up_seconds=1, seconds=4)
 _STREAMS, _SHORT_STREAMS = 500, 50
-_SEEN_A_SECOND = 500
 _SHORT_OFFER = Offer(call_seconds=3, steady_seconds=5)
 
 _started_at = time.monotonic()
@@ -112,7 +111,7 @@ def _in_flight(brokers: Brokers, offer: Offer) -> InFlight:
 
 
 def _telemetry(brokers: Brokers) -> Telemetry:
-    return uvloop.run(measure_telemetry(brokers, _SEEN_A_SECOND, say))
+    return uvloop.run(measure_telemetry(brokers, say))
 
 
 def _first_token(brokers: Brokers, streams: int) -> FirstToken:

@@ -88,7 +88,7 @@ async def run_kafka_away(
     low, high = plan.latency_ms
     surroundings.provider.clear()
     surroundings.provider.script(latency_ms=low, latency_ms_max=high)
-    deployment = Deployment(surroundings, folder, _SETTINGS)
+    deployment = Deployment(surroundings, folder, _SETTINGS)  # makes the folder
     kafka = surroundings.kafka.bootstrap_servers
     topics = [f"{deployment.name}-metrics", f"{deployment.name}-errors"]
     await ensure_topics(kafka, topics, partitions=PARTITIONS, replication_factor=1)

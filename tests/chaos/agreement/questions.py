@@ -9,6 +9,12 @@ from uuid import uuid4
 Then = Literal["cancel", "ask again", "replay", "twin"]
 _MODELS = ("gpt-4o-mini", "gpt-4o", "house-1", "mystery-1")
 _EQUAL_QUESTIONS = 30
+FAILED_FIRST: Mapping[str, int] = {
+    "jobs:failed": 1,
+    "error:UPSTREAM_UNAVAILABLE": 1,
+    "retry:UPSTREAM_UNAVAILABLE": 3,
+}
+"""What the first run of "fails, asked again" comes to."""
 _DIRECT_SHARE = 0.25
 
 

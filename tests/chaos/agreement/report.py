@@ -1,7 +1,12 @@
 """A campaign's verdict: the sources side by side, the figures, and what did not hold."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tests.chaos.agreement.books import Book
@@ -12,6 +17,9 @@ _SOURCES = ("ledger", "call facts", "Prometheus", "job facts", "/stats", "answer
 _AMOUNTS = ("answers", "prompt_tokens", "completion_tokens", "nano_dollars")
 
 
+_MOST_SHOWN = 10
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Of one campaign, for people and for machines."""
@@ -20,6 +28,31 @@ class Verdict:
     lines: tuple[str, ...]
     figures: Mapping[str, Any]
     violations: Mapping[str, tuple[str, ...]]
+
+
+def markdown_of(verdicts: Sequence[Verdict], brokers: str, command: str) -> str:
+    """All of one run."""
+    parts = [
+        part
+        for verdict in verdicts
+        for part in (f"## {verdict.title}", "\n".join(verdict.lines), _told(verdict))
+    ]
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {brokers}"
+    return "\n\n".join([*parts, f"{machine}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; `{command}`"]) + "\n"
+
+
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict], brokers: str, command: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.md").write_text(markdown_of(verdicts, brokers, command))
+    (folder / "results.json").write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+
+
+def _told(verdict: Verdict) -> str:
+    lines = [
+        f"VIOLATED: {statement}: {len(where)}: {'; '.join(where[:_MOST_SHOWN])}"
+        for statement, where in verdict.violations.items()
+    ]
+    return "\n".join(lines) or "All statements hold."
 
 
 def judge_agreement(title: str, evidence: Evidence) -> Verdict:

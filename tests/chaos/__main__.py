@@ -54,9 +54,8 @@ def main() -> int:
             write_results(folder, outcomes, brokers, command)
         for name in agreement.LONG.keys() & set(words.only.split(",")):
             own = _RESULTS / name
-            found = agreement.run(
-                name, is_short=words.short, kafka=kafka, binary=binary, folder=own, say=_say
-            )
+            several = (agreement.SHORT if words.short else agreement.LONG)[name]
+            found = agreement.run(several, kafka, binary, own, _say)
             write_verdicts(own, found, brokers, command)
             verdicts += found
     if outcomes:

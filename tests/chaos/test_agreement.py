@@ -43,7 +43,7 @@ def mortal_kafka() -> Iterator[ApacheKafka]:
 async def test_every_source_tells_the_same(
     apache_kafka: AnyKafka, own_redis: RedisServer, provider: ScriptedProvider, log_folder: Path
 ) -> None:
-    plan = AgreementPlan("in short", jobs=400, a_second=60, rolls=1)
+    plan = AgreementPlan("in short", jobs=300, a_second=60, rolls=1)
     surroundings = Surroundings(apache_kafka, own_redis, provider)
     verdict = judge_agreement(plan.name, await run_agreement(plan, surroundings, log_folder))
 

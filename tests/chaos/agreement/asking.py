@@ -17,7 +17,8 @@ from tests.chaos.offered_job import ENDED
 
 _PAUSE_SECONDS = 0.3
 _CANCEL_AFTER_SECONDS = 0.5
-_GIVE_UP_SECONDS = 120.0
+_GIVE_UP_SECONDS = 60.0
+_ANSWER_SECONDS = 30.0
 
 Body = dict[str, Any]
 
@@ -25,14 +26,25 @@ Body = dict[str, Any]
 class Asking:
     """Everybody's questions, and the last answer of each."""
 
-    def __init__(self, urls: Sequence[str], producer: AIOKafkaProducer | None, request_topic: str) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        producer: AIOKafkaProducer | None,
+        request_topic: str,
+        *,
+        comes_back: bool = True,
+    ) -> None:
+        self._comes_back = comes_back
+        """Whether who is refused, or hears nothing, asks again under the same id."""
         self._urls = [*urls]
         self._turn = 0
         self._under_way: Counter[str] = Counter()
         self._producer = producer
         self._topic = request_topic
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=90))
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+        )
         self.answers: dict[str, Body] = {}
         self.refused: Counter[int] = Counter()
         """Offers, by the status that refused them; 0: there was no answer."""
@@ -75,6 +87,14 @@ class Asking:
             await self._read_end(question)
 
     async def _offer(self, question: Question) -> bool:
+        give_up_at = time.monotonic() + _GIVE_UP_SECONDS
+        while not await self._offer_once(question):
+            if not self._comes_back or time.monotonic() > give_up_at:
+                return False
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return True
+
+    async def _offer_once(self, question: Question) -> bool:
         body = {**question.body, "request_id": question.request_id}
         if question.is_direct:
             return await self._produce(body)

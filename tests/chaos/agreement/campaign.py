@@ -90,7 +90,7 @@ async def _conduct(plan: AgreementPlan, scene: _Scene) -> Evidence:
     left = await uncommitted_records(
         kafka, deployment.request_topic, deployment.group, PARTITIONS, _COMMIT_SECONDS
     )
-    scene.say(f"all have ended; {left} records not committed")
+    scene.say(f"all have ended; {left} records not committed; refused {dict(scene.asking.refused)}")
     await asyncio.sleep(_SETTLE_SECONDS)  # gateways tell once a second, facts are sent in the background
     return await _evidence(scene, questions, started_at)
 

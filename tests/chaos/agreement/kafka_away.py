@@ -93,7 +93,7 @@ async def run_kafka_away(
     topics = [f"{deployment.name}-metrics", f"{deployment.name}-errors"]
     await ensure_topics(kafka, topics, partitions=PARTITIONS, replication_factor=1)
     with _started(plan, deployment, folder) as service:
-        async with Asking([service.url], None, deployment.request_topic) as asking:
+        async with Asking([service.url], None, deployment.request_topic, comes_back=False) as asking:
             return await _conduct(plan, surroundings, service, asking, say)
 
 

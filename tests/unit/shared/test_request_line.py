@@ -1,4 +1,4 @@
-"""The line of a request has the form of every other line; times, buckets and histograms are the usual ones."""
+"""The line of a request has the form of every other one; times, buckets and histograms are the usual."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone

@@ -98,10 +98,11 @@ class Asking:
         body = {**question.body, "request_id": question.request_id}
         if question.is_direct:
             return await self._produce(body)
-        status, _ = await self._request("POST", "/submit", json=body)
-        if status not in (200, 202):
+        status, told = await self._request("POST", "/submit", json=body)
+        is_taken = status in (200, 202) or told.get("status") in ENDED  # quick enough to have failed already
+        if not is_taken:
             self.refused[status] += 1
-        return status in (200, 202)
+        return is_taken
 
     async def _produce(self, body: Body) -> bool:
         assert self._producer, "no producer for a direct job"

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 from gateway.app_state import Adapters
@@ -39,7 +39,6 @@ from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.llm.traced_client import traced
 from worker.main import connect_llm, connect_processor
-from worker.metrics import MeteredEvents
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
@@ -63,7 +62,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
     """The adapters of one process, with its worker running behind the queue."""
     async with AsyncExitStack() as stack:
         store, limits, cache = await stack.enter_async_context(_connect_store(settings))
-        events: EventSink = MeteredEvents(await stack.enter_async_context(_connect_events(settings)))
+        events = await stack.enter_async_context(_connect_events(settings))
         if tracing is not None:
             events = TracedEvents(events, tracing)
         llm = await stack.enter_async_context(_connect_llm(settings, tracing))
@@ -144,7 +143,10 @@ async def _connect_store(
 @asynccontextmanager
 async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSink]:
     if not settings.kafka_enabled:
-        yield FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
+        with closing(
+            FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
+        ) as file_sink:
+            yield file_sink
         return
     async with (
         connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,

@@ -16,6 +16,7 @@ from gateway.http_protocol import REFUSED_WITH
 from gateway.metrics import HTTP_IN_PROGRESS, count_http
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.validation import short_echo
+from shared.telemetry.logging import tell_request
 
 # W3C Trace Context, version 00
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -106,7 +107,8 @@ class _Exchange:
         count_http(self._scope, self._status, seconds)
         path = self._scope["path"]
         if path not in _QUIET_PATHS:
-            logger.bind(
+            tell_request(
+                "request_answered",
                 trace_id=self._trace_id,
                 request_id=self._scope["state"].get("request_id"),
                 owner=self._scope["state"].get("owner"),
@@ -114,7 +116,7 @@ class _Exchange:
                 path=short_echo(path),
                 status=self._status,
                 duration_ms=round(seconds * 1000, 3),
-            ).info("request_answered")
+            )
 
 
 def _too_large(max_body_bytes: int) -> JobError:

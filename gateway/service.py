@@ -36,6 +36,8 @@ class Answered:
     """The result was there before this request."""
     is_joined: bool = field(default=False, compare=False)
     """Another request had asked for the job, and it had not ended."""
+    is_cache_hit: bool = False
+    """This gateway stored another job's answer as this one's."""
     admission: Admission | None = field(default=None, compare=False)
     """What the limits said, if they were asked."""
 
@@ -99,7 +101,7 @@ class JobService:
                     return replace(await self._join(job, watch, wait_seconds, caller), is_joined=True)
                 case Reserved():
                     if (known := await self._cached(job, claim)) is not None:
-                        return Answered(known)
+                        return Answered(known, is_cache_hit=True)
                     admission = await self._admit(job, claim) if self._limits is not None else None
                     await self._enqueue_reserved(job, claim)
                     outcome = await self._wait_or_accept(job, watch, wait_seconds, caller, was_enqueued=True)

@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from loguru import logger
 
-from gateway.metrics import JOINS, REFUSALS, REQUESTS
+from gateway.metrics import CACHE_HITS, JOINS, REFUSALS, REQUESTS
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode
 from shared.ports import StoreUnavailable, Sums
@@ -31,9 +32,11 @@ class Stats:
     def count_outcome(self, outcome: Answered | Accepted) -> None:
         """One answered or accepted submission."""
         told = _told(outcome)
-        REQUESTS.labels(told).inc()
+        _requests(told).inc()
         if outcome.is_joined:
             JOINS.inc()
+        if isinstance(outcome, Answered) and outcome.is_cache_hit:
+            CACHE_HITS.inc()
         if told in _TOLD_BY_NO_RESULT:
             self._pending[told] += 1
 
@@ -63,6 +66,9 @@ class Stats:
             except Exception:
                 logger.exception("counts_not_told")
             await asyncio.sleep(_FLUSH_SECONDS)
+
+
+_requests = lru_cache(REQUESTS.labels)
 
 
 def _told(outcome: Answered | Accepted) -> str:

@@ -15,6 +15,8 @@ from genai_prices.types import ModelPrice, Tier, TieredPrices
 from shared.domain.prices import OwnPrice
 
 _MILLION = 1_000_000
+_NANO_DIGITS = 9
+"""A price is a whole number of nano-dollars wherever it is told, so sums of it agree exactly."""
 _REFRESH_SECONDS = 900
 """Some prices hold for hours of the day, and new ones begin at midnight."""
 _MOST_MODELS = 1024
@@ -43,7 +45,7 @@ class Prices:
         for above, per_input, per_output, per_cached in self._rates_of(models) or ():
             if prompt_tokens > above:
                 input_usd = (prompt_tokens - cached) * per_input + cached * per_cached
-                return round(input_usd + completion_tokens * per_output, 12)
+                return round(input_usd + completion_tokens * per_output, _NANO_DIGITS)
         return None
 
     def _rates_of(self, models: Sequence[str]) -> Sequence[_Rates] | None:

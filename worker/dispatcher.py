@@ -51,8 +51,12 @@ class Limits:
 class Dispatcher:
     """Runs `handle` for every admitted record and commits watermarks."""
 
-    def __init__(self, handle: Handle, limits: Limits) -> None:
+    def __init__(
+        self, handle: Handle, limits: Limits, settled: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._handle = handle
+        self._settled = settled
+        """Awaited before a commit: what was told of its records outlives this process."""
         self._limits = limits
         self._window = Window(limits.window_jobs, limits.window_bytes)
         self._slots = asyncio.Semaphore(limits.concurrency)
@@ -128,6 +132,8 @@ class Dispatcher:
                 return
             try:
                 async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
+                    if self._settled is not None:
+                        await self._settled()
                     await self._consumer.commit(offsets)
             except (KafkaError, TimeoutError) as fault:
                 logger.bind(fault=type(fault).__name__, partitions=len(offsets)).warning("commit_failed")

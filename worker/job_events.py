@@ -4,6 +4,7 @@ from shared.domain.errors import JobError
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
+from shared.domain.timestamps import rfc3339
 
 
 def job_event(job: Job, result: Succeeded | Failed) -> JobFinished:
@@ -13,7 +14,7 @@ def job_event(job: Job, result: Succeeded | Failed) -> JobFinished:
     topic, partition, offset = job.record or (None, None, None)
     return JobFinished(
         owner=job.id.owner,
-        request_id=result.request_id,
+        request_id=job.id.request_id,
         model=result.model,
         status=result.status,
         error_code=result.error.error_code if isinstance(result, Failed) else None,
@@ -33,6 +34,7 @@ def job_event(job: Job, result: Succeeded | Failed) -> JobFinished:
         topic=topic,
         partition=partition,
         offset=offset,
+        timestamp=rfc3339(result.completed_at),
     )
 
 

@@ -88,8 +88,9 @@ async def connect_processor(
     """The processor with its leases kept: observed calls inside the one retry layer."""
     priced = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
     answering = with_content_logged(priced) if settings.llm_log_content else priced
+    metered = MeteredEvents(events)
     retrying = RetryingClient(
-        ObservedClient(answering, events),
+        ObservedClient(answering, metered),
         max_attempts=settings.worker_max_attempts,
         backoff_seconds=settings.worker_backoff_seconds,
         max_backoff_seconds=settings.worker_max_backoff_seconds,
@@ -99,12 +100,13 @@ async def connect_processor(
             store,
             log,
             retrying,
-            events,
+            metered,
             leases,
             streams=streams,
             sharing=CallSharing(cache, settings.cache_policy()),
             max_runs=settings.worker_max_runs,
             limits=limits,
+            told_again=events,
         )
         JOBS_IN_FLIGHT.set_function(lambda: processor.meter.running)
         yield processor
@@ -133,7 +135,7 @@ async def run(
         producer = await stack.enter_async_context(
             connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
         )
-        events: EventSink = await stack.enter_async_context(
+        sink = await stack.enter_async_context(
             connect_kafka_event_sink(
                 producer,
                 metrics_topic=settings.kafka_metrics_topic,
@@ -142,9 +144,7 @@ async def run(
                 max_bytes=settings.llm_log_file_max_bytes,
             )
         )
-        events = MeteredEvents(events)
-        if tracing is not None:
-            events = TracedEvents(events, tracing)
+        events: EventSink = sink if tracing is None else TracedEvents(sink, tracing)
         llm = await stack.enter_async_context(connect_llm(settings, tracing))
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
@@ -169,8 +169,11 @@ async def run(
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
         jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
-        handler = RecordHandler(jobs, dead_letters, events, settings.model_defaults(), caller_keys)
-        dispatcher = Dispatcher(_handle(handler, tracing, settings.kafka_consumer_group), _limits(settings))
+        handler = RecordHandler(
+            jobs, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys
+        )
+        handle = _handle(handler, tracing, settings.kafka_consumer_group)
+        dispatcher = Dispatcher(handle, _limits(settings), sink.settled)
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )

@@ -3,11 +3,14 @@
 `gen_ai_*` as OpenTelemetry names and cuts them (semantic conventions for generative AI, metrics).
 """
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
 from shared.domain.totals import model_label
 from shared.ports import EventSink
+from shared.telemetry.quick_histogram import QuickHistogram
 
 _TOKEN_BUCKETS = tuple(4**power for power in range(14))
 _CALL_SECONDS_BUCKETS = tuple(0.01 * 2**power for power in range(14))
@@ -18,13 +21,13 @@ _OPERATION, _PROVIDER = "chat", "openai"
 _MOST_PAIRS = 256
 _OTHER = "other"
 
-TOKEN_USAGE = Histogram(
+TOKEN_USAGE = QuickHistogram(
     "gen_ai_client_token_usage",
     "Tokens of a provider call, by whether they went in or came out",
     (*_GEN_AI, "gen_ai_token_type"),
     buckets=_TOKEN_BUCKETS,
 )
-OPERATION_DURATION = Histogram(
+OPERATION_DURATION = QuickHistogram(
     "gen_ai_client_operation_duration_seconds",
     "How long a provider call took; error_type is empty where it was answered",
     (*_GEN_AI, "error_type"),
@@ -34,12 +37,12 @@ ATTEMPTS = Counter("llm_provider_attempts", "Provider calls, by how they ended",
 COST = Counter("llm_cost_usd", "Dollars of answers whose price is known", ("model",))
 UNPRICED = Counter("llm_unpriced_answers", "Answers of models whose price is not known")
 JOBS = Counter("llm_jobs", "Jobs that this worker ended, by their status", ("status",))
-JOB_DURATION = Histogram(
+JOB_DURATION = QuickHistogram(
     "llm_job_duration_seconds",
     "From when a job was asked for to its end",
     buckets=_JOB_SECONDS_BUCKETS,
 )
-QUEUE_DELAY = Histogram(
+QUEUE_DELAY = QuickHistogram(
     "llm_queue_delay_seconds", "From when a job was asked for to its begin", buckets=_JOB_SECONDS_BUCKETS
 )
 RETRIES = Counter("llm_retries", "Provider calls that were repeated, by why", ("reason",))
@@ -88,6 +91,8 @@ class _ModelSeries:
 
 
 _pairs: dict[tuple[str, str], _ModelSeries] = {}
+_attempts = lru_cache(ATTEMPTS.labels)
+_jobs = lru_cache(JOBS.labels)
 
 
 def _series(asked: str, answered: str) -> _ModelSeries:
@@ -102,7 +107,7 @@ def _series(asked: str, answered: str) -> _ModelSeries:
 
 def _count_call(call: ProviderCalled) -> None:
     series, is_answered = _series(call.model, call.response_model or ""), call.outcome == "succeeded"
-    ATTEMPTS.labels(call.outcome).inc()
+    _attempts(call.outcome).inc()
     duration = series.answered_seconds if is_answered else series.seconds(call.outcome)
     duration.observe(call.latency_ms / 1000)
     if call.prompt_tokens is not None and call.completion_tokens is not None:
@@ -115,7 +120,7 @@ def _count_call(call: ProviderCalled) -> None:
 
 
 def _count_job(job: JobFinished) -> None:
-    JOBS.labels(job.status).inc()
+    _jobs(job.status).inc()
     JOB_DURATION.observe(job.total_ms / 1000)
     QUEUE_DELAY.observe(job.queue_ms / 1000)
     if job.retries:

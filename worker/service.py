@@ -94,6 +94,7 @@ class JobProcessor:
         max_runs: int,
         store_away_seconds: float = _STORE_AWAY_SECONDS,
         limits: JobLimits | None = None,
+        told_again: EventSink | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -105,6 +106,8 @@ class JobProcessor:
         self._max_runs = max_runs
         self._store_away_seconds = store_away_seconds
         self._limits = limits
+        self._told_again = told_again if told_again is not None else events
+        """Takes facts about jobs that ended before; nobody counts them."""
         self.meter = RunMeter()
         self._processing: set[JobId] = set()
 
@@ -157,6 +160,7 @@ class JobProcessor:
                 return LookAgain(seconds)
             case Finished(result):
                 await self._copy(run, result)  # for a direct producer who sent it again
+                self._tell(job, result, self._told_again)  # who ended it may have died before it could
                 return Done(is_duplicate=True)
             case Deleted():
                 return self._refuse(job, DELETED)
@@ -189,7 +193,8 @@ class JobProcessor:
         if stored is None:
             return LookAgain(_RUNNING_HERE_SECONDS)
         await self._copy(begun.run, stored)
-        self._tell(job, stored)
+        is_own = stored.completed_at == result.completed_at
+        self._tell(job, stored, self._events if is_own else self._told_again)
         if isinstance(stored, Failed) and stored.error.error_code is ErrorCode.TOO_MANY_RUNS:
             return Poisoned(stored.error)
         return Done()
@@ -280,10 +285,10 @@ class JobProcessor:
                 logger.bind(**run.id._asdict(), fault=str(fault)).warning("result_waits_for_log")
                 await asyncio.sleep(self._store_away_seconds)
 
-    def _tell(self, job: Job, result: Succeeded | Failed) -> None:
-        self._events.emit(job_event(job, result))
+    def _tell(self, job: Job, result: Succeeded | Failed, events: EventSink) -> None:
+        events.emit(job_event(job, result))
         if isinstance(result, Failed):
-            self._events.emit(failure_event(job.id.request_id, result.error, result.attempts, job.id.owner))
+            events.emit(failure_event(job.id.request_id, result.error, result.attempts, job.id.owner))
         if job.is_direct:
             log_end(job, result)
 

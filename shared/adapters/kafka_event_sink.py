@@ -5,25 +5,23 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.adapters.event_spool import EventSpool
 from shared.adapters.file_event_sink import encode_event
+from shared.adapters.kafka_event_records import Ack, EventRecords
 from shared.background import end
-from shared.domain.events import Event, JobFailed
+from shared.domain.events import Event
 from shared.telemetry.event_metrics import EVENTS_DROPPED, EVENTS_RESENT
 
 _MOST_WAITING = 100_000
 _MOST_AT_ONCE = 500
+_GATHER_SECONDS = 0.2
+"""A request to a broker costs as much as thirty facts in it."""
 _SEND_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
 _FLUSH_SECONDS = 5.0
-_ERROR = JobFailed.__dataclass_fields__["event"].default
-
-_Ack = asyncio.Future[object]
 
 
 @asynccontextmanager
@@ -32,7 +30,7 @@ async def connect_kafka_event_sink(
 ) -> AsyncIterator["KafkaEventSink"]:
     """A sink whose sender runs; what is waiting at the end is sent, or left in the spool."""
     spool = await asyncio.to_thread(EventSpool, spool_folder, max_bytes)
-    sink = KafkaEventSink(producer, metrics_topic, error_topic, spool)
+    sink = KafkaEventSink(EventRecords(producer, metrics_topic, error_topic), spool)
     task = asyncio.create_task(sink.send_forever())
     try:
         yield sink
@@ -49,22 +47,21 @@ class KafkaEventSink:
     can send it, so a fact whose ack is late is not sent again while the process lives.
     """
 
-    def __init__(
-        self, producer: AIOKafkaProducer, metrics_topic: str, error_topic: str, spool: EventSpool
-    ) -> None:
-        self._producer = producer
-        self._metrics_topic = metrics_topic
-        self._error_topic = error_topic
+    def __init__(self, records: EventRecords, spool: EventSpool) -> None:
+        self._records = records
         self._spool = spool
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
-        self._in_hand: Sequence[bytes] = ()
-        self._late: list[_Ack] = []
+        self._in_hand: Sequence[Event] = ()
+        self._late: list[Ack] = []
         """Of the first lines in the spool: sent, not acked."""
         self._is_full = False
+        self._emitted = self._settled = 0
+        self._step_done = asyncio.Event()
 
     def emit(self, event: Event) -> None:
         try:
             self._waiting.put_nowait(event)
+            self._emitted += 1
         except asyncio.QueueFull:
             EVENTS_DROPPED.inc()
             if not self._is_full:
@@ -81,8 +78,20 @@ class KafkaEventSink:
                 EVENTS_DROPPED.inc(len(self._in_hand))
                 await asyncio.sleep(_RETRY_SECONDS)
             self._in_hand = ()
-            for _ in range(count):
-                self._waiting.task_done()
+            self._settle(count)
+
+    async def settled(self) -> None:
+        """Return when all that was told until now is sent or spooled: it outlives this process."""
+        told = self._emitted
+        while self._settled < told:
+            await self._step_done.wait()
+
+    def _settle(self, count: int) -> None:
+        for _ in range(count):
+            self._waiting.task_done()
+        self._settled += count
+        self._step_done.set()
+        self._step_done = asyncio.Event()
 
     async def _step(self) -> None:
         if self._spool.is_empty:
@@ -101,35 +110,41 @@ class KafkaEventSink:
 
     def leave(self) -> None:
         """What the sender had not sent is left in the spool."""
-        rest = [encode_event(self._waiting.get_nowait()) for _ in range(self._waiting.qsize())]
-        if lines := [*self._in_hand, *rest]:
-            self._spool.append(lines)
+        rest = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
+        if events := [*self._in_hand, *rest]:
+            self._spool.append([encode_event(event) for event in events])
         self._spool.close()
 
     async def _gather(self) -> int:
         """Take what waits in hand; wait for it only if there is nothing else to do."""
         events = [await self._waiting.get()] if self._spool.is_empty else []
+        self._in_hand = events
+        if events and self._waiting.qsize() < _MOST_AT_ONCE:
+            await asyncio.sleep(_GATHER_SECONDS)
         while not self._waiting.empty() and len(events) < _MOST_AT_ONCE:
             events.append(self._waiting.get_nowait())
         self._is_full = False
-        self._in_hand = [encode_event(event) for event in events]
         return len(events)
 
     async def _send_new(self) -> None:
-        acks = await self._enqueue(self._in_hand)
-        if len(acks) == len(self._in_hand) and await _acked(acks, _SEND_SECONDS) == len(acks):
+        lines, acks = await self._records.send_events(self._in_hand)
+        if len(acks) == len(lines) and await _acked(acks, _SEND_SECONDS) == len(acks):
             return
         logger.warning("events_spooled")
-        taken = await self._spool_in_hand()
-        self._late = acks[:taken]
+        self._late = acks[: await self._spool_lines(lines)]
 
     async def _spool_in_hand(self) -> int:
-        lines, self._in_hand = self._in_hand, ()
+        return await self._spool_lines([encode_event(event) for event in self._in_hand])
+
+    async def _spool_lines(self, lines: Sequence[bytes]) -> int:
+        self._in_hand = ()
         return await asyncio.to_thread(self._spool.append, lines) if lines else 0
 
     async def _send_spooled(self) -> None:
         if not self._late:
-            self._late = await self._enqueue(await asyncio.to_thread(self._spool.head, _MOST_AT_ONCE))
+            self._late = await self._records.send_lines(
+                await asyncio.to_thread(self._spool.head, _MOST_AT_ONCE)
+            )
         if not self._late:
             await asyncio.sleep(_RETRY_SECONDS)
             return
@@ -142,26 +157,8 @@ class KafkaEventSink:
         if self._spool.is_empty:
             logger.info("events_resent")
 
-    async def _enqueue(self, lines: Sequence[bytes]) -> list[_Ack]:
-        """The acks of those that the producer took, from the first on."""
-        acks: list[_Ack] = []
-        try:
-            async with asyncio.timeout(_SEND_SECONDS):
-                for line in lines:
-                    acks.append(await self._send(line))
-        except (KafkaError, TimeoutError) as fault:
-            logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("events_not_taken")
-        return acks
 
-    async def _send(self, line: bytes) -> _Ack:
-        fact = orjson.loads(line)
-        topic = self._error_topic if fact["event"] == _ERROR else self._metrics_topic
-        key = fact["request_id"].encode() if fact["request_id"] else None
-        ack: _Ack = await self._producer.send(topic, line, key=key)
-        return ack
-
-
-async def _acked(acks: Sequence[_Ack], seconds: float) -> int:
+async def _acked(acks: Sequence[Ack], seconds: float) -> int:
     """How many, from the first on, are acked by then."""
     await asyncio.wait(acks, timeout=seconds)
     count = 0

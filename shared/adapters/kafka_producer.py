@@ -42,6 +42,11 @@ class RenewedProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is unt
         acknowledged.add_done_callback(self._renew_after_gap)
         return acknowledged
 
+    async def send_batch(self, *batch: Any, **options: Any) -> "asyncio.Future[Any]":
+        acknowledged: asyncio.Future[Any] = await super().send_batch(*batch, **options)
+        acknowledged.add_done_callback(self._renew_after_gap)
+        return acknowledged
+
     async def send_and_wait(self, *record: Any, **options: Any) -> Any:
         try:
             return await super().send_and_wait(*record, **options)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from loguru import logger
 from redis.asyncio import Redis
 
@@ -188,7 +189,7 @@ class RedisResultStore:
             "1" if is_copy else "0",
             _ms(kept_seconds + self._retention.total_seconds()),
             SLICES_KEPT_SECONDS,
-            *itertools.chain.from_iterable(tally(result).items()),
+            orjson.dumps(tally(result)),
         ]
         keys = (TOTALS, _gone_key(run.id), slice_key(slice_of(result.completed_at)))
         reply = await self._call(self._save, run.id, arguments, *keys)

@@ -4,7 +4,6 @@ Names are flat, so that every store can add them up: `jobs_succeeded`, `error:<c
 `model:<amount>:<model>`, and `<what>_ms:<bucket>` for the histograms of durations.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from shared.domain.histogram import bucket_of
@@ -31,34 +30,40 @@ def tally(result: Succeeded | Failed) -> dict[str, int]:
     is_cached = isinstance(result, Succeeded) and result.from_cache is True
     amounts = {
         f"jobs_{result.status}": 1,
-        "cache_hits": int(is_cached),
-        "possible_duplicate_charges": int(result.possible_duplicate_charge),
         f"end_to_end_ms:{bucket_of(result.total_ms)}": 1,
         f"queue_ms:{bucket_of(result.queue_ms)}": 1,
-        **{f"retry:{reason}": count for reason, count in (result.retries or {}).items()},
     }
     if result.llm_latency_ms:
         amounts[f"provider_ms:{bucket_of(result.llm_latency_ms)}"] = 1
+    if result.possible_duplicate_charge:
+        amounts["possible_duplicate_charges"] = 1
+    for reason, count in (result.retries or {}).items():
+        amounts[f"retry:{reason}"] = count
     if isinstance(result, Failed):
         amounts[f"error:{result.error.error_code}"] = 1
-    elif not is_cached:
-        amounts.update(_spent(result))
-    return {name: amount for name, amount in amounts.items() if amount}
+    elif is_cached:
+        amounts["cache_hits"] = 1
+    else:
+        _add_spent(amounts, result)
+    return amounts
 
 
-def _spent(result: Succeeded) -> Iterator[tuple[str, int]]:
+def _add_spent(amounts: dict[str, int], result: Succeeded) -> None:
     """Tokens and dollars, of all models and of the one that answered."""
     usage, model = result.usage, model_label(result.model)
-    spent = {
-        "answers": 1,
-        "prompt_tokens": usage.prompt_tokens if usage else 0,
-        "completion_tokens": usage.completion_tokens if usage else 0,
-        "nano_dollars": round((result.cost_usd or 0.0) * NANO),
-        "unpriced_answers": int(result.cost_usd is None),
-    }
-    for name, amount in spent.items():
-        yield name, amount
-        yield f"model:{name}:{model}", amount
+    prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage is not None else (0, 0)
+    nano = round((result.cost_usd or 0.0) * NANO)
+    spent = (
+        ("answers", 1),
+        ("prompt_tokens", prompt),
+        ("completion_tokens", completion),
+        ("nano_dollars", nano),
+    )
+    for name, amount in spent:
+        if amount:
+            amounts[name] = amounts[f"model:{name}:{model}"] = amount
+    if result.cost_usd is None:
+        amounts["unpriced_answers"] = amounts[f"model:unpriced_answers:{model}"] = 1
 
 
 def model_label(model: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--short] [--only throughput|in-flight|first-token]`."""
+"""`python -m tests.bench [--short] [--only throughput|in-flight|first-token|telemetry]`."""
 
 import argparse
 import os
@@ -22,6 +22,7 @@ from tests.bench.servers import (
     running_service,
     separate,
 )
+from tests.bench.telemetry import Telemetry, measure_telemetry
 from tests.bench.throughput import Plan, Sample, measure_throughput
 from tests.support.availability import Unavailable
 from tests.support.provider_process import ScriptedProvider
@@ -59,6 +60,8 @@ def _run(words: argparse.Namespace) -> Report:
             report.in_flight = _in_flight(brokers, _SHORT_OFFER if words.short else Offer())
         if words.only in (None, "first-token") and not words.tiny:
             report.first_token = _first_token(brokers, _SHORT_STREAMS if words.short else _STREAMS)
+        if words.only in (None, "telemetry") and not words.tiny:
+            report.telemetry = _telemetry(brokers)
     return report
 
 
@@ -73,7 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--tiny", action="store_true", help="one point of 5 s: only shows that the bench runs"
     )
-    parser.add_argument("--only", choices=["throughput", "in-flight", "first-token"])
+    parser.add_argument("--only", choices=["throughput", "in-flight", "first-token", "telemetry"])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
     return parser.parse_args()
 
@@ -105,6 +108,10 @@ def _in_flight(brokers: Brokers, offer: Offer) -> InFlight:
         say(f"gateway and worker are ready: {offer.per_second * offer.call_seconds:.0f} calls in flight")
         meter = CpuMeter({**service.pids, **brokers.pids, "provider": [provider.child.pid]})
         return uvloop.run(measure_in_flight(service, meter, provider, offer, say))
+
+
+def _telemetry(brokers: Brokers) -> Telemetry:
+    return uvloop.run(measure_telemetry(brokers, say))
 
 
 def _first_token(brokers: Brokers, streams: int) -> FirstToken:

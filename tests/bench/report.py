@@ -12,6 +12,7 @@ import psutil
 from tests.bench.cores import CAN_PIN, CORES
 from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight
+from tests.bench.telemetry import Telemetry, telemetry_lines
 from tests.bench.throughput import PARTS, Sample
 
 
@@ -35,6 +36,7 @@ class Report:
     throughput: list[Sample] = field(default_factory=list)
     in_flight: InFlight | None = None
     first_token: FirstToken | None = None
+    telemetry: Telemetry | None = None
 
     @property
     def problem(self) -> str:
@@ -63,6 +65,8 @@ class Report:
             lines += ["", *_in_flight_lines(self.in_flight)]
         if self.first_token:
             lines += ["", *_first_token_lines(self.first_token)]
+        if self.telemetry:
+            lines += ["", *telemetry_lines(self.telemetry)]
         return "\n".join([*lines, "", f"Wrong or failed answers: {self.problem or 'none'}", ""])
 
 

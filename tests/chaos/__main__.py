@@ -9,6 +9,8 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+from tests.chaos.agreement import plans as agreement
+from tests.chaos.agreement.report import Verdict, markdown_of, write_verdicts
 from tests.chaos.campaign import run_campaign
 from tests.chaos.deployment import ROOT, Surroundings
 from tests.chaos.detour_kafka import find_detour_kafka
@@ -40,7 +42,8 @@ def main() -> int:
     brokers = f"{kafka.name}, {binary.name}"
     print(f"on {brokers}", flush=True)
     outcomes: list[Outcome] = []
-    folder = _RESULTS if len(plans) > 1 else _RESULTS / next(iter(plans))
+    verdicts: list[Verdict] = []
+    folder = _RESULTS if len(plans) > 1 else _RESULTS / next(iter(plans), "")
     with kafka, ScriptedProvider() as provider:
         for name, plan in plans.items():
             _say(f"\n{plan.fault}: {plan.jobs} jobs, {plan.a_second:g}/s" + _seed(plan))
@@ -49,8 +52,17 @@ def main() -> int:
                 evidence = asyncio.run(run_campaign(plan, surroundings, _RESULTS / name, _say))
             outcomes.append(judge(evidence))
             write_results(folder, outcomes, brokers, command)
-    print("\n" + markdown(outcomes, brokers, command))
-    return 1 if any(outcome.violations for outcome in outcomes) else 0
+        for name in agreement.LONG.keys() & set(words.only.split(",")):
+            own = _RESULTS / name
+            several = (agreement.SHORT if words.short else agreement.LONG)[name]
+            found = agreement.run(several, kafka, binary, own, _say)
+            write_verdicts(own, found, brokers, command)
+            verdicts += found
+    if outcomes:
+        print("\n" + markdown(outcomes, brokers, command))
+    if verdicts:
+        print("\n" + markdown_of(verdicts, brokers, command))
+    return 1 if any([*(o.violations for o in outcomes), *(v.violations for v in verdicts)]) else 0
 
 
 def _kafka_of(plan: Plan, shared: AnyKafka) -> AbstractContextManager[AnyKafka]:
@@ -63,22 +75,25 @@ def _redis_of(plan: Plan, binary: RedisBinary) -> AnyRedis:
 
 
 def _words() -> argparse.Namespace:
+    every = [*LONG, *agreement.LONG]
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--short", action="store_true", help="about a minute a campaign, for CI")
     parser.add_argument("--jobs", type=int, help="jobs a campaign")
-    parser.add_argument("--only", default=",".join(LONG), help=f"comma separated; default: {','.join(LONG)}")
+    parser.add_argument(
+        "--only", default=",".join(every), help=f"comma separated; default: {','.join(every)}"
+    )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of mixed and flood")
     parser.add_argument("--a-second", type=float, help="jobs offered a second")
     parser.add_argument("--latency-ms", help="of the provider, for example 1-20")
     words = parser.parse_args()
-    if unknown := set(words.only.split(",")) - set(LONG):
-        parser.error(f"--only: unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(LONG)}")
+    if unknown := set(words.only.split(",")) - set(every):
+        parser.error(f"--only: unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(every)}")
     return words
 
 
 def _plans(words: argparse.Namespace) -> dict[str, Plan]:
     known = SHORT if words.short else LONG
-    plans = {name: known[name] for name in words.only.split(",")}
+    plans = {name: known[name] for name in words.only.split(",") if name in known}
     plans |= {name: seeded(name, plan, words.seed) for name, plan in plans.items() if name in SEEDED}
     return {name: _changed(plan, words) for name, plan in plans.items()}
 

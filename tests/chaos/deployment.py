@@ -162,12 +162,13 @@ class Deployment:
 
     def _start(self, name: str, package: str, settings: Mapping[str, str]) -> Child:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
-        environment = clean | self._common() | dict(self._settings) | dict(settings)
+        environment = clean | self.common_settings() | dict(self._settings) | dict(settings)
         log_path = self._folder / f"{name}.log"
         log_path.unlink(missing_ok=True)
         return start([sys.executable, "-m", package], log_path=log_path, env=environment, cwd=ROOT)
 
-    def _common(self) -> dict[str, str]:
+    def common_settings(self) -> dict[str, str]:
+        """Where everything is; what every process is told."""
         return {
             "KAFKA_ENABLED": "true",
             "KAFKA_BOOTSTRAP_SERVERS": self.surroundings.kafka.bootstrap_servers,

@@ -37,18 +37,18 @@ class Answer:
 
     number: int
     model: str
-    prompt: str
     content: str
     finish: str
     has_tool_calls: bool
     has_logprobs: bool
+    usage: Json
 
     def body(self) -> Json:
         message: Json = {"role": "assistant", "content": self.content, "refusal": None, "annotations": []}
         if self.has_tool_calls:
             message |= {"content": None, "tool_calls": [_TOOL_CALL]}
         choice = self._choice(finish=self.finish, logprobs=self._logprobs(_tokens(self.content)))
-        return self._envelope("chat.completion", [choice | {"message": message}], self._usage())
+        return self._envelope("chat.completion", [choice | {"message": message}], self.usage)
 
     def chunks(self, *, has_usage: bool) -> Iterator[Json]:
         yield self._chunk({"role": "assistant", "content": "", "refusal": None})
@@ -59,7 +59,7 @@ class Answer:
                 yield self._chunk({"content": token}, logprobs=self._logprobs([token]))
         yield self._chunk({}, finish=self.finish)
         if has_usage:
-            yield self._envelope("chat.completion.chunk", [], self._usage())
+            yield self._envelope("chat.completion.chunk", [], self.usage)
 
     def _chunk(self, delta: Json, *, finish: str | None = None, logprobs: Json | None = None) -> Json:
         choice = self._choice(finish=finish, logprobs=logprobs) | {"delta": delta}
@@ -85,23 +85,14 @@ class Answer:
             return None
         return {"content": [_logprob(token) for token in tokens], "refusal": None}
 
-    def _usage(self) -> Json:
-        asked, answered = len(_tokens(self.prompt)), len(_tokens(self.content))
-        return {
-            "prompt_tokens": asked,
-            "completion_tokens": answered,
-            "total_tokens": asked + answered,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        }
-
 
 def answer(number: int, request: Json, prompt: str, behaviour: Behaviour) -> Answer:
+    content = f"echo: {prompt}"
     return Answer(
         number=number,
-        model=str(request.get("model", "")),
-        prompt=prompt,
-        content=f"echo: {prompt}",
+        model=behaviour.model or str(request.get("model", "")),
+        content=content,
+        usage=_usage(prompt, content, behaviour),
         finish="tool_calls" if behaviour.tool_calls else behaviour.finish,
         has_tool_calls=behaviour.tool_calls,
         has_logprobs=request.get("logprobs") is True,
@@ -120,6 +111,18 @@ def error_body(status: int, code: str | None = None) -> Json:
     code = code or usual_code
     kind = _TYPES_OF_CODES.get(code or "", kind)
     return {"error": {"message": f"scripted {status}", "type": kind, "param": None, "code": code}}
+
+
+def _usage(prompt: str, content: str, behaviour: Behaviour) -> Json:
+    asked = behaviour.prompt_tokens or len(_tokens(prompt))
+    answered = len(_tokens(content)) + behaviour.reasoning_tokens
+    return {
+        "prompt_tokens": asked,
+        "completion_tokens": answered,
+        "total_tokens": asked + answered + behaviour.beside_tokens,
+        "prompt_tokens_details": {"cached_tokens": behaviour.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": behaviour.reasoning_tokens, "audio_tokens": 0},
+    }
 
 
 def models_body() -> Json:

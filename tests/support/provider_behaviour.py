@@ -3,6 +3,7 @@
 A directive is part of the last user message: `[[latency_ms=200]]`, `[[status=429 times=2 retry_after=0.05]]`,
 `[[status=429 retry_after=soon]]`, `[[status=429 retry_date=30]]` (an HTTP date so many seconds ahead),
 `[[status=400 code=context_length_exceeded]]`, `[[status=307]]` (to itself), `[[finish=length]]`,
+`[[prompt_tokens=900 cached_tokens=800 reasoning_tokens=64 beside_tokens=32]]`, `[[model=another-name]]`,
 `[[tool_calls]]`, `[[recorded=NAME]]`, `[[token_ms=20]]`, and a word of provider_faults.py: `[[hang]]`,
 `[[cut]]`, `[[malformed]]`, ...
 `times=N` limits a fault to the first N calls that carry that very message.
@@ -31,6 +32,11 @@ class Behaviour:
     fault: str = ""
     finish: str = "stop"
     tool_calls: bool = False
+    model: str = ""  # that the answer names, instead of the one that was asked for
+    prompt_tokens: int = 0  # instead of about the prompt's words
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0  # a part of the completion
+    beside_tokens: int = 0  # reasoning that stands in the total alone
     recorded: str = ""  # the name of an answer in tests/support/recorded
     token_ms: float = 0  # between the chunks of a stream
     times: int | None = None  # of the fault; None is for ever
@@ -56,6 +62,10 @@ _TYPES: dict[str, Any] = {
     "retry_after": str,
     "retry_date": float,
     "rate": float,
+    "prompt_tokens": int,
+    "cached_tokens": int,
+    "reasoning_tokens": int,
+    "beside_tokens": int,
 }
 _NAMES = {field.name for field in fields(Behaviour)}
 

@@ -19,6 +19,16 @@ class Call:
     has_cookie: bool = False
     sent_bytes: int = 0  # of an answer without an end
     ended_at: float = 0.0  # 0: it still runs
+    answered_model: str = ""  # and the tokens that an answer told
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+    @property
+    def was_served(self) -> bool:
+        """A usable answer was sent: it is charged."""
+        return self.status == 200 and self.fault in ("", "no_usage")
 
     @property
     def was_refused(self) -> bool:

@@ -98,6 +98,7 @@ class Provider:
             return
         call.status = behaviour.status
         call.ended_at = time.time()
+        _note_usage(call, whole)
         await _answer(send, request, behaviour, whole)
 
     def _asked_for(self, scope: Scope) -> Iterable[Call]:
@@ -130,6 +131,17 @@ async def _answer(send: Send, request: Json, behaviour: Behaviour, whole: Answer
         await _send_stream(send, request, behaviour, whole)
     else:
         await _send_whole(send, behaviour, whole)
+
+
+def _note_usage(call: Call, whole: Answer) -> None:
+    """Of a served call."""
+    if not call.was_served:
+        return
+    call.answered_model, usage = whole.model, whole.usage
+    if not call.fault:
+        call.total_tokens = usage["total_tokens"]
+        call.prompt_tokens, call.completion_tokens = usage["prompt_tokens"], usage["completion_tokens"]
+        call.cached_tokens = usage["prompt_tokens_details"]["cached_tokens"]
 
 
 def _error_headers(behaviour: Behaviour) -> dict[str, str]:

@@ -2,8 +2,8 @@
 -- KEYS: job, totals, mark that outlives the result, the same sums of these seconds
 -- ARGV: token, fingerprint, status, result, when it ended (ms) if it may pass or 0, provider calls, retention (ms), notice,
 --   '1' if it comes from another copy, end of the mark (ms from now), how long those seconds are kept (s),
---   then name and amount of each total
-local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy, mark_ms, slice_s = unpack(ARGV, 1, 11)
+--   name and amount of each total as JSON
+local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy, mark_ms, slice_s, amounts = unpack(ARGV)
 local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att', 'again')
 local res, tok, ch, fp, st, att, may_run_again = unpack(job)
 local is_final_copy = is_copy == '1' and again == '0'
@@ -21,10 +21,12 @@ redis.call('PEXPIRE', KEYS[1], retention_ms)
 redis.call('SET', KEYS[3], '', 'PX', mark_ms)
 -- A run that could not know of those before it tells fewer calls than they made.
 local calls = math.max(0, attempts - (att or 0))
-for sums = 2, 4, 2 do
-  redis.call('HINCRBY', KEYS[sums], 'provider_calls', calls)
-  for argument = 12, #ARGV, 2 do redis.call('HINCRBY', KEYS[sums], ARGV[argument], ARGV[argument + 1]) end
+local function add(name, amount)
+  redis.call('HINCRBY', KEYS[2], name, amount)
+  redis.call('HINCRBY', KEYS[4], name, amount)
 end
+if calls > 0 then add('provider_calls', calls) end
+for name, amount in pairs(cjson.decode(amounts)) do add(name, amount) end
 redis.call('EXPIRE', KEYS[4], slice_s)
 for channel in string.gmatch(ch or '', '%S+') do
   redis.call('PUBLISH', channel, notice .. result)

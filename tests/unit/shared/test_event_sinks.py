@@ -1,13 +1,16 @@
 """Facts go to Kafka, or to the file; no job waits for them and no fault of theirs is a job's."""
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import orjson
+import pytest
 
 from shared.adapters.file_event_sink import FileEventSink, encode_event
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.domain.events import Event, JobFailed, ProviderCalled
+from tests.support.fake_batch import FakeBatch, acknowledged
 
 _MAX_BYTES = 1 << 20
 
@@ -18,11 +21,15 @@ class FakeProducer:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, str]] = []
 
-    async def send(self, topic: str, value: bytes, key: bytes | None = None) -> asyncio.Future[object]:
-        self.sent.append((topic, key, orjson.loads(value)["event"]))
-        ack: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        ack.set_result(None)
-        return ack
+    async def partitions_for(self, topic: str) -> set[int]:
+        return {0, 1, 2}
+
+    def create_batch(self) -> FakeBatch:
+        return FakeBatch()
+
+    async def send_batch(self, batch: FakeBatch, topic: str, *, partition: int) -> asyncio.Future[object]:
+        self.sent += [(topic, key, orjson.loads(value)["event"]) for key, value in batch.records]
+        return acknowledged()
 
 
 def called() -> Event:
@@ -50,13 +57,21 @@ async def test_metrics_and_errors_have_topics_of_their_own(tmp_path: Path) -> No
     ) as sink:
         sink.emit(called())
         sink.emit(failed())
-    assert producer.sent == [("metrics", b"a", "provider_called"), ("errors", None, "job_failed")]
+    assert sorted(producer.sent, key=str) == [
+        ("errors", None, "job_failed"),
+        ("metrics", b"a", "provider_called"),
+    ]
     assert not (tmp_path / "spool").exists()
 
 
 async def test_a_file_that_cannot_be_written_costs_the_fact_alone(tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file where a folder should be")
-    FileEventSink(tmp_path / "occupied" / "events.jsonl", _MAX_BYTES).emit(called())
+    sink = FileEventSink(tmp_path / "occupied" / "events.jsonl", _MAX_BYTES)
+    sink.emit(called())
+    (tmp_path / "occupied").unlink()
+    sink.emit(called())
+    sink.close()
+    assert written(tmp_path / "occupied" / "events.jsonl") == ["provider_called"], "it tries again"
 
 
 def test_a_full_file_makes_room_and_the_one_before_is_kept(tmp_path: Path) -> None:
@@ -65,6 +80,17 @@ def test_a_full_file_makes_room_and_the_one_before_is_kept(tmp_path: Path) -> No
     sink = FileEventSink(path, max_bytes=2 * line)
     for _ in range(5):
         sink.emit(called())
+    sink.close()
     assert len(written(path)) == 1
     assert len(written(tmp_path / "events.jsonl.1")) == 2
     assert len([*tmp_path.iterdir()]) == 2, "what is older is gone: the disk is bounded"
+
+
+def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.adapters.file_event_sink._REOPEN_SECONDS", 0.0)
+    path = tmp_path / "events.jsonl"
+    with closing(FileEventSink(path, _MAX_BYTES)) as sink:
+        sink.emit(called())
+        path.rename(tmp_path / "kept")
+        sink.emit(called())
+    assert written(path) == written(tmp_path / "kept") == ["provider_called"]

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from shared.adapters.event_spool import EventSpool
 from shared.adapters.kafka_event_sink import KafkaEventSink, connect_kafka_event_sink
 from shared.domain.events import Event, ProviderCalled
+from tests.support.fake_batch import FakeBatch
 
 MAX_BYTES = 1 << 20
 
@@ -24,20 +25,35 @@ class FakeKafka:
         self.arrived: list[int] = []
         self.is_refusing = False
         self.is_silent = False
-        self._late: list[tuple[asyncio.Future[object], int]] = []
+        self.most_in_batch = 100
+        self._late: list[tuple[asyncio.Future[object], list[int]]] = []
 
-    async def send(self, topic: str, value: bytes, key: bytes | None = None) -> asyncio.Future[object]:
+    async def partitions_for(self, topic: str) -> set[int]:
+        return {0, 1, 2}
+
+    def create_batch(self) -> FakeBatch:
+        return FakeBatch(self.most_in_batch)
+
+    async def send_batch(self, batch: FakeBatch, topic: str, *, partition: int) -> asyncio.Future[object]:
+        return self._take([value for _, value in batch.records])
+
+    async def send(
+        self, topic: str, value: bytes, *, key: bytes | None, partition: int
+    ) -> asyncio.Future[object]:
+        return self._take([value])
+
+    def _take(self, values: list[bytes]) -> asyncio.Future[object]:
         if self.is_refusing:
             raise KafkaConnectionError
         ack: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._late.append((ack, orjson.loads(value)["attempt"]))
+        self._late.append((ack, [orjson.loads(value)["attempt"] for value in values]))
         if not self.is_silent:
             self.speak()
         return ack
 
     def speak(self) -> None:
-        for ack, number in self._late:
-            self.arrived.append(number)
+        for ack, numbers in self._late:
+            self.arrived += numbers
             ack.set_result(None)
         self._late = []
 
@@ -85,6 +101,28 @@ async def test_what_kafka_takes_never_sees_the_disk(tmp_path: Path) -> None:
             sink.emit(fact(number))
     assert kafka.arrived == [0, 1, 2]
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+async def test_what_does_not_fit_into_a_batch_goes_into_the_next_one_or_alone(
+    tmp_path: Path, most: int
+) -> None:
+    kafka = FakeKafka()
+    kafka.most_in_batch = most
+    async with sink_over(kafka, tmp_path) as sink:
+        for number in range(5):
+            sink.emit(fact(number))
+        await sink.settled()
+        assert kafka.arrived == [0, 1, 2, 3, 4], "settled: nothing of them is in this process alone"
+
+
+async def test_what_is_settled_while_kafka_refuses_is_on_disk(tmp_path: Path) -> None:
+    kafka = FakeKafka()
+    kafka.is_refusing = True
+    async with sink_over(kafka, tmp_path) as sink:
+        sink.emit(fact(0))
+        await sink.settled()
+        assert left_in(tmp_path) == [0]
 
 
 async def test_what_kafka_refuses_waits_and_what_comes_meanwhile_goes_behind_it(tmp_path: Path) -> None:

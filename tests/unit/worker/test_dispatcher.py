@@ -310,3 +310,19 @@ async def test_a_record_whose_handler_crashes_keeps_its_place(consumer: FakeCons
     await dispatcher.commit()
     assert (consumer.committed, dispatcher.in_flight) == ({FIRST: 1}, 1)
     await dispatcher.finish(0)
+
+
+async def test_what_was_told_of_records_is_settled_before_they_are_committed(
+    handler: Handler, consumer: FakeConsumer
+) -> None:
+    told = asyncio.Event()
+    dispatcher = Dispatcher(handler, limits(), told.wait)  # type: ignore[arg-type] # its answer is not read
+    dispatcher.attach(consumer)
+    await dispatcher.admit(FakeRecord(0, 7))
+    await handler.end(0, 7)
+    committing = asyncio.create_task(dispatcher.commit())
+    await settle()
+    assert consumer.committed == {}
+    told.set()
+    await committing
+    assert consumer.committed == {FIRST: 8}

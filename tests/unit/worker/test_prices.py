@@ -131,3 +131,10 @@ def test_cached_tokens_are_read_and_nonsense_is_none(details: object, cached: in
     answer = parse_answer(body)
     assert answer["usage"]["total_tokens"] == 10
     assert cached_tokens_of(answer) == cached
+
+
+def test_a_price_is_a_whole_number_of_nano_dollars() -> None:
+    prices = Prices({"mine": OwnPrice(input=0.0374, output=0.1516)})
+    cost_usd = prices.cost_usd(("mine",), 3, 1)
+    assert cost_usd == 264e-9, "264.0 of 263.8"
+    assert prices.cost_usd(("mine",), 1001, 7) == round(1001 * 37.4 + 7 * 151.6) / 1e9

@@ -13,6 +13,7 @@ from shared.domain.errors import ErrorCode
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
+from shared.domain.timestamps import rfc3339
 from shared.ports import (
     Begun,
     Conflicting,
@@ -23,7 +24,7 @@ from shared.ports import (
     Run,
     StoreUnavailable,
 )
-from tests.support.jobs import RecordingSink, make_job
+from tests.support.jobs import RecordingSink, make_job, make_success
 from tests.support.processors import make_processor
 from worker.leases import Leases, keep_leases
 from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, Partial, RateLimited, Rejected
@@ -127,6 +128,41 @@ async def test_a_job_is_called_once_stored_and_told(
     assert isinstance(again, Done)
     assert again.is_duplicate
     assert llm.calls == [1]
+    # And tells the same fact again: who ended the job may have died before it could
+    first, again = sink.of(JobFinished)
+    assert again == first
+    assert first.timestamp == rfc3339(result.completed_at)
+
+
+async def test_a_fact_that_is_told_again_is_not_counted_again(
+    store: MemoryResultStore, llm: FakeLLM, leases: Leases
+) -> None:
+    counted, uncounted = RecordingSink(), RecordingSink()
+    processor = make_processor(store, llm, counted, leases, told_again=uncounted)
+    job = make_job()
+    await processor.process(job)
+    await processor.process(job)
+    assert len(counted.of(JobFinished)) == 1
+    assert uncounted.of(JobFinished) == counted.of(JobFinished)
+
+
+async def test_the_result_of_another_run_is_told_and_not_counted(
+    store: MemoryResultStore, llm: FakeLLM, leases: Leases, clock: Clock
+) -> None:
+    counted, uncounted = RecordingSink(), RecordingSink()
+    processor = make_processor(store, llm, counted, leases, told_again=uncounted)
+    job = make_job()
+    llm.gate = asyncio.Event()
+    frozen = asyncio.create_task(processor.process(job))
+    await llm.called.wait()
+    clock.now += 60
+    other = Run(job.id, "another", job.fingerprint)
+    await store.begin(other, 20, job.deadline)
+    await store.save(other, make_success(job, "Lyon"))
+    llm.gate.set()
+    await frozen
+    assert counted.of(JobFinished) == []
+    assert len(uncounted.of(JobFinished)) == 1
 
 
 async def test_two_records_of_one_job_make_one_call(processor: JobProcessor, llm: FakeLLM) -> None:

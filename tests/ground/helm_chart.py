@@ -18,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "llm-microservice"
+EXAMPLES = sorted((ROOT / "helm" / "values-examples").glob("*.yaml"))
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,14 @@ def binary(release: HelmRelease) -> Path:
     return helm
 
 
-def render(helm: Path, *settings: str) -> list[dict[str, Any]]:
-    """The chart's manifests, with `--set` for each of the settings."""
-    return list(_documents(run(helm, "template", "release", str(CHART), *_set(settings)).stdout))
+def render(helm: Path, *settings: str, example: str = "") -> list[dict[str, Any]]:
+    """The chart's manifests, of an example's values and with `--set` for each of the settings."""
+    values = ["--values", str(example_file(example))] if example else []
+    return list(documents(run(helm, "template", "release", str(CHART), *values, *_set(settings)).stdout))
+
+
+def example_file(name: str) -> Path:
+    return ROOT / "helm" / "values-examples" / f"{name}.yaml"
 
 
 def run(helm: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -74,7 +80,7 @@ def _set(settings: tuple[str, ...]) -> Iterator[str]:
         yield from ("--set", setting)
 
 
-def _documents(text: str) -> Iterator[dict[str, Any]]:
+def documents(text: str) -> Iterator[dict[str, Any]]:
     return (document for document in yaml.safe_load_all(text) if document)
 
 

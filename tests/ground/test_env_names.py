@@ -34,6 +34,8 @@ AWAITED = {
     "REDIS_SSL_KEY_FILE",
 }
 
+_IN_SECRETS = {"KAFKA_SASL_USERNAME": "user", "KAFKA_SASL_PASSWORD": "password"}
+
 
 def assert_read_by(
     service: str, variables: Mapping[str, str | None], monkeypatch: pytest.MonkeyPatch
@@ -43,7 +45,9 @@ def assert_read_by(
     for field in SETTINGS[service].model_fields:
         monkeypatch.delenv(field.upper(), raising=False)
     for name, value in variables.items():
-        monkeypatch.setenv(name, value or "")
+        # Certificates are files of the cluster, and what is not written down here comes from its Secrets.
+        if not re.fullmatch(r"(KAFKA|REDIS)_SSL_\w+_FILE", name):
+            monkeypatch.setenv(name, value or _IN_SECRETS.get(name, ""))
     load_settings(SETTINGS[service], _env_file=None)
 
 

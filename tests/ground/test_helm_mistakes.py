@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.ground.chart_copy import copy_chart, plant
 from tests.ground.helm_chart import documents, example_file, run
@@ -43,7 +44,9 @@ def test_lint_finds_a_planted_mistake(helm: Path, tmp_path: Path) -> None:
 def test_promtool_finds_a_planted_mistake(newest_helm: Path, tmp_path: Path) -> None:
     chart = copy_chart(tmp_path)
     rules = chart / "rules/llm-microservice.rules.yaml"
-    rules.write_text(rules.read_text().replace("expr: ", "expr: sum( ", 1))
+    content = yaml.safe_load(rules.read_text())
+    content["groups"][0]["rules"][0]["expr"] += " +"
+    rules.write_text(yaml.safe_dump(content))
     values = str(example_file("all-on"))
     rendered = run(newest_helm, "template", "release", str(chart), "--values", values).stdout
     done = promtool(rendered, tmp_path)

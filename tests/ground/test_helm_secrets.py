@@ -116,3 +116,15 @@ def test_certificates_are_files_where_the_settings_say(newest_helm: Path) -> Non
             value for name, value in settings.items() if name.endswith("_FILE") and name != "LLM_LOG_FILE"
         }
         assert named == files
+
+
+def test_what_is_extra_takes_the_place_of_the_charts_own(newest_helm: Path) -> None:
+    """A name that stood twice would be merged by chance."""
+    account = ("kafka.sasl.mechanism=PLAIN", "kafka.sasl.username=both", "kafka.sasl.password=p")
+    extra = ("gateway.extraEnv[0].name=KAFKA_SASL_USERNAME", "gateway.extraEnv[0].value=own")
+    manifests = render(newest_helm, *account, *extra)
+    assert [each["name"] for each in container(manifests, "gateway")["env"]] == [
+        "KAFKA_SASL_PASSWORD",
+        "KAFKA_SASL_USERNAME",
+    ]
+    assert container(manifests, "gateway")["env"][-1] == {"name": "KAFKA_SASL_USERNAME", "value": "own"}

@@ -1,7 +1,13 @@
 {{- /* Environment out of Secrets: (dict "root" $ "component" "worker"). */ -}}
 {{- define "llm-microservice.env" -}}
-{{- $entries := concat (include "llm-microservice.brokerSecretEnv" .root | fromYamlArray) (include "llm-microservice.providerSecretEnv" . | fromYamlArray) (get .root.Values .component).extraEnv -}}
-{{- with $entries }}
+{{- $extra := (get .root.Values .component).extraEnv -}}
+{{- $names := list -}}
+{{- range $extra }}{{ $names = append $names .name }}{{ end -}}
+{{- $entries := list -}}
+{{- range concat (include "llm-microservice.brokerSecretEnv" .root | fromYamlArray) (include "llm-microservice.providerSecretEnv" . | fromYamlArray) }}
+{{- if not (has .name $names) }}{{ $entries = append $entries . }}{{ end -}}
+{{- end -}}
+{{- with concat $entries $extra }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -50,3 +50,8 @@ def test_the_demo_says_that_it_keeps_nothing(newest_helm: Path) -> None:
 def test_production_has_nothing_to_be_warned_of(newest_helm: Path) -> None:
     warnings = [line for line in notes(newest_helm, example="production").splitlines() if "WARNING" in line]
     assert [line for line in warnings if "this chart has no" not in line] == []
+
+
+def test_a_key_in_the_workers_own_environment_is_a_key(newest_helm: Path) -> None:
+    own = ("worker.extraEnv[0].name=OPENAI_BASE_URL", "worker.extraEnv[0].value=http://llm")
+    assert "refuse to start" not in notes(newest_helm, *own)

@@ -16,7 +16,6 @@ from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer, is_reachable
 from shared.adapters.kafka_result_reader import KafkaResultReader
-from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
@@ -51,6 +50,7 @@ from worker.result_restorer import restore_in_background
 from worker.service import JobProcessor, Processor
 from worker.settings import WorkerSettings
 from worker.subscriber import RecordHandler, subscribe
+from worker.topics import ensure_all_topics
 from worker.traced_events import TracedEvents
 from worker.traced_jobs import TracedJobs
 from worker.traced_records import TracedRecords
@@ -121,7 +121,7 @@ async def run(
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    await _ensure_topics(settings)
+    await ensure_all_topics(settings)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
@@ -219,22 +219,6 @@ async def _consume(
         await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
     cut_off = await dispatcher.finish(settings.worker_drain_seconds)
     logger.bind(cut_off=cut_off).info("worker_stopped")
-
-
-async def _ensure_topics(settings: WorkerSettings) -> None:
-    await ensure_topics(
-        settings.kafka_bootstrap_servers,
-        [
-            settings.kafka_request_topic,
-            settings.kafka_result_topic,
-            settings.kafka_metrics_topic,
-            settings.kafka_error_topic,
-            settings.kafka_dead_letter_topic,
-        ],
-        partitions=settings.kafka_request_partitions,
-        replication_factor=settings.kafka_replication_factor,
-        kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
-    )
 
 
 def _limits(settings: WorkerSettings) -> Limits:

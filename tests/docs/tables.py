@@ -14,6 +14,7 @@ from gateway.error_responses import STATUS_OF_CODE
 from gateway.settings import GatewaySettings
 from shared.domain.errors import RETRYABLE_CODES, TYPE_OF_CODE
 from shared.settings import ServiceSettings
+from tests.docs.chart_values import CHART_README, chart_values_table
 from tests.docs.dashboard import dashboard_text
 from tests.docs.metrics_catalogue import metrics_table
 from worker.settings import WorkerSettings
@@ -81,18 +82,19 @@ def tables_of(text: str) -> dict[str, str]:
 MADE = {"settings": settings_table, "errors": errors_table, "metrics": metrics_table}
 
 
-def write_tables(made: Mapping[str, str]) -> None:
+def write_tables(made: Mapping[str, str], readme: Path = README) -> None:
     """Put each table between its marks in the README."""
-    text = README.read_text()
+    text = readme.read_text()
     for name, table in made.items():
         before, rest = text.split(f"<!-- {name} -->\n", 1)
         _, after = rest.split(f"<!-- /{name} -->", 1)
         text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
-    README.write_text(text)
+    readme.write_text(text)
 
 
 def write() -> None:
     write_tables({name: make() for name, make in MADE.items()})
+    write_tables({"chart_values": chart_values_table()}, CHART_README)
     ENV_EXAMPLE.write_text(env_example())
     ASYNCAPI.write_text(asyncapi_text())
     DASHBOARD.write_text(dashboard_text())

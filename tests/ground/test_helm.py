@@ -1,13 +1,11 @@
 """The chart, rendered by real Helm binaries of both majors."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ground.helm_chart import CHART, HelmRelease, render, run
+from tests.ground.helm_chart import HelmRelease, render, run
 
 pytestmark = pytest.mark.timeout(900)  # the first run downloads two binaries
 
@@ -36,44 +34,6 @@ def test_the_binary_is_of_the_major_it_stands_for(helm: Path, helm_release: Helm
     assert run(helm, "version", "--short").stdout.startswith(f"v{helm_release.major}.")
 
 
-def test_helm_lint_is_content(helm: Path) -> None:
-    run(helm, "lint", "--strict", str(CHART))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        (),
-        ("openai.existingSecret=provider", "openai.baseUrl=https://llm.example/v1"),
-        (
-            "worker.podDisruptionBudget.enabled=false",
-            "worker.extraEnv[0].name=A",
-            "worker.extraEnv[0].value=b",
-        ),
-        ("gateway.extraEnv[0].name=A", "gateway.extraEnv[0].value=b", "gateway.nodeSelector.a=b"),
-        ("gateway.auth.existingSecret=clients",),
-    ],
-    ids=["defaults", "key and url", "worker extras", "gateway extras", "tokens"],
-)
-def test_kubernetes_accepts_every_manifest(helm: Path, settings: tuple[str, ...]) -> None:
-    chosen = [word for setting in settings for word in ("--set", setting)]
-    manifests = run(helm, "template", "release", str(CHART), *chosen).stdout
-    command: list[str | Path] = [Path(sys.executable).with_name("kubernetes-validate"), "--strict", "-"]
-    done = subprocess.run(command, input=manifests, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "deployment/release-llm-microservice-worker" in done.stdout
-    assert "WARN" not in done.stdout, "a manifest without a schema was not checked"
-
-
-@pytest.mark.parametrize(
-    "wrong", ["redis.urll=x", "redis.url=http://x", "worker.concurrency=0", "kafka.bootstrapServers=kafka"]
-)
-def test_a_wrong_value_stops_the_install_and_is_named(helm: Path, wrong: str) -> None:
-    done = run(helm, "template", "release", str(CHART), "--set", wrong, check=False)
-    assert done.returncode != 0
-    assert wrong.partition("=")[0].partition(".")[2] in done.stderr
-
-
 def test_only_the_worker_reads_the_provider_key_and_only_if_there_is_one(helm: Path) -> None:
     with_key = render(helm, "openai.existingSecret=provider")
     assert container(with_key, "worker")["env"] == [
@@ -96,9 +56,12 @@ def test_only_the_gateway_reads_the_tokens_and_from_a_folder_that_follows_the_se
         m for m in container(manifests, "gateway")["volumeMounts"] if m["mountPath"] == "/etc/llm/tokens"
     ]
     assert "subPath" not in mount
-    assert {"name": mount["name"], "secret": {"secretName": "clients"}} in pod(manifests, "gateway")[
-        "volumes"
-    ]
+    [volume] = [v for v in pod(manifests, "gateway")["volumes"] if v["name"] == mount["name"]]
+    assert volume["secret"] == {
+        "secretName": "clients",
+        "defaultMode": 0o440,
+        "items": [{"key": "list", "path": "list"}],
+    }
     assert "clients" not in str(pod(manifests, "worker"))
     assert "LLM_ENABLE_AUTH" not in str(render(helm))
 

@@ -1,9 +1,10 @@
-"""`python -m tests.bench [--short] [--only throughput|in-flight|first-token]`."""
+"""`python -m tests.bench [--short] [--only PART] [--rounds N] [--points "c=64,hit c=1"]`."""
 
 import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -22,14 +23,14 @@ from tests.bench.servers import (
     running_service,
     separate,
 )
-from tests.bench.throughput import Plan, Sample, measure_throughput
+from tests.bench.throughput import Plan, Point, Sample, measure_throughput, points_called
 from tests.support.availability import Unavailable
 from tests.support.provider_process import ScriptedProvider
 
 RESULTS = ROOT / ".cache" / "bench"
 
-_SHORT_PLAN = Plan(rounds=1, warm_up_seconds=1, seconds=2)
-_TINY_PLAN = Plan(connections=(16,), has_replay=False, rounds=1, warm_up_seconds=1, seconds=4)
+_SHORT_PLAN = Plan(points_called("c=1,c=64,chat c=64,hit c=64,replay c=64"), 1, 1, 2)
+_TINY_PLAN = Plan(points_called("c=16"), rounds=1, warm_up_seconds=1, seconds=3)
 _STREAMS, _SHORT_STREAMS = 500, 50
 _SHORT_OFFER = Offer(call_seconds=3, steady_seconds=5)
 
@@ -74,14 +75,26 @@ def _parse() -> argparse.Namespace:
         "--tiny", action="store_true", help="one point of 5 s: only shows that the bench runs"
     )
     parser.add_argument("--only", choices=["throughput", "in-flight", "first-token"])
+    parser.add_argument("--rounds", type=int, help="how often each point is measured")
+    parser.add_argument("--points", type=_points, help='of the throughput, such as "c=64,hit c=1"')
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
     return parser.parse_args()
 
 
+def _points(names: str) -> tuple[Point, ...]:
+    try:
+        return points_called(names)
+    except ValueError as reason:
+        raise argparse.ArgumentTypeError(str(reason)) from None
+
+
 def _plan(words: argparse.Namespace) -> Plan:
-    if words.tiny:
-        return _TINY_PLAN
-    return _SHORT_PLAN if words.short else Plan()
+    plan = _TINY_PLAN if words.tiny else _SHORT_PLAN if words.short else Plan()
+    return replace(
+        plan,
+        points=plan.points if words.points is None else words.points,
+        rounds=words.rounds or plan.rounds,
+    )
 
 
 def _throughput(brokers: Brokers, plan: Plan) -> list[Sample]:
@@ -92,7 +105,12 @@ def _throughput(brokers: Brokers, plan: Plan) -> list[Sample]:
         say("gateway and worker are ready: throughput")
         meter = separate(service, brokers.pids | {"provider": [provider.pid]})
         try:
-            return uvloop.run(measure_throughput(service.port, meter, plan, say))
+            rounds = range(1, plan.rounds + 1)
+            return [
+                sample
+                for number in rounds
+                for sample in measure_throughput(service.port, meter, plan, number, say)
+            ]
         finally:
             pin([os.getpid(), *chain(*brokers.pids.values())], ALL_CORES)
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 import psutil
 
 from tests.bench.cores import OTHER_CORES, SERVICE_CORES, CpuMeter, pin
+from tests.bench.native_programs import provider_command
 from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.ports import free_port
 from tests.support.processes import Child, start, wait_for_line
@@ -72,10 +73,10 @@ def _children() -> set[int]:
 
 
 @contextmanager
-def running_fast_provider() -> Iterator[tuple[Child, str]]:
+def running_fast_provider(delay_ms: float = 0) -> Iterator[tuple[Child, str]]:
     """The process and its base URL."""
     with _folder() as folder:
-        command = [sys.executable, "-m", "tests.bench.fast_provider"]
+        command = [*provider_command(), "0", f"{delay_ms}"]
         with start(command, log_path=folder / "provider.log", cwd=ROOT) as child:
             yield child, wait_for_line(child, "listening on").split()[-1]
 

@@ -14,10 +14,12 @@ from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight
 from tests.bench.machine import machine, python
 from tests.bench.native_programs import language
+from tests.bench.stages import StageBudget
+from tests.bench.stages_section import stages_lines
 from tests.bench.throughput import Sample
 from tests.bench.throughput_section import throughput_lines
 
-Measured = Sample | InFlight | FirstToken
+Measured = Sample | StageBudget | InFlight | FirstToken
 
 
 @dataclass
@@ -37,8 +39,10 @@ class Report:
         else "NOT pinned: this machine cannot bind a process to a core, so req/s are of all its cores"
     )
     throughput: list[Sample] = field(default_factory=list)
+    stages: StageBudget | None = None
     in_flight: InFlight | None = None
     first_token: FirstToken | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def problem(self) -> str:
@@ -60,17 +64,20 @@ class Report:
             "Load and provider": self.load_side,
         }
         lines = ["# Bench", "", *(f"- {name}: {fact}" for name, fact in facts.items())]
+        lines += [f"- Note: {note}" for note in self.notes]
         for section in self._sections():
             lines += ["", *section]
         return "\n".join([*lines, "", f"Wrong or failed answers: {self.problem or 'none'}", ""])
 
     def _measured(self) -> Iterator[Measured]:
         yield from self.throughput
-        yield from (part for part in (self.in_flight, self.first_token) if part is not None)
+        yield from (part for part in (self.stages, self.in_flight, self.first_token) if part is not None)
 
     def _sections(self) -> Iterator[list[str]]:
         if self.throughput:
             yield throughput_lines(self.throughput)
+        if self.stages:
+            yield stages_lines(self.stages)
         if self.in_flight:
             yield in_flight_lines(self.in_flight)
         if self.first_token:

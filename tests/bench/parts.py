@@ -1,0 +1,90 @@
+"""The parts of the bench: each starts what it needs, measures, and puts what it found into the report."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+
+import uvloop
+
+from tests.bench.cores import ALL_CORES, CpuMeter, pin
+from tests.bench.first_token import measure_first_token
+from tests.bench.in_flight import Offer, measure_in_flight
+from tests.bench.progress import say
+from tests.bench.report import Report
+from tests.bench.servers import HOST, Brokers, Service, running_fast_provider, running_service, separate
+from tests.bench.stages import measure_stages
+from tests.bench.throughput import Plan, measure_throughput
+from tests.support.provider_process import ScriptedProvider
+
+_STREAMS, _SHORT_STREAMS = 500, 50
+_SHORT_OFFER = Offer(call_seconds=3, steady_seconds=5)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What was asked of the bench."""
+
+    plan: Plan
+    is_short: bool = False
+
+
+Part = Callable[[Brokers, Words, Report], None]
+
+
+@contextmanager
+def pinned_service(brokers: Brokers, delay_ms: float = 0) -> Iterator[tuple[Service, CpuMeter]]:
+    """Gateway and worker alone on their core, before the fast provider."""
+    with (
+        running_fast_provider(delay_ms) as (provider, provider_url),
+        running_service(brokers, provider_url) as service,
+    ):
+        try:
+            yield service, separate(service, brokers.pids | {"provider": [provider.pid]})
+        finally:
+            pin([os.getpid(), *chain(*brokers.pids.values())], ALL_CORES)
+
+
+def throughput(brokers: Brokers, words: Words, report: Report) -> None:
+    with pinned_service(brokers) as (service, meter):
+        say("gateway and worker are ready: throughput")
+        for number in range(1, words.plan.rounds + 1):
+            report.throughput += measure_throughput(service.port, meter, words.plan, number, say)
+
+
+def stages(brokers: Brokers, words: Words, report: Report) -> None:
+    with pinned_service(brokers) as (service, meter):
+        say("gateway and worker are ready: the budget of CPU")
+        seconds = words.plan.seconds if words.is_short else 3 * words.plan.seconds
+        report.stages = measure_stages(service, meter, seconds, words.plan.warm_up_seconds, say)
+
+
+def in_flight(brokers: Brokers, words: Words, report: Report) -> None:
+    offer = _SHORT_OFFER if words.is_short else Offer()
+    with (
+        ScriptedProvider() as provider,
+        running_service(brokers, provider.base_url, WORKER_CONCURRENCY=f"{offer.slots}") as service,
+    ):
+        say(f"gateway and worker are ready: {offer.per_second * offer.call_seconds:.0f} calls in flight")
+        meter = CpuMeter({**service.pids, **brokers.pids, "provider": [provider.child.pid]})
+        report.in_flight = uvloop.run(measure_in_flight(service, meter, provider, offer, say))
+
+
+def first_token(brokers: Brokers, words: Words, report: Report) -> None:
+    streams = _SHORT_STREAMS if words.is_short else _STREAMS
+    with (
+        ScriptedProvider() as provider,
+        running_service(brokers, provider.base_url) as service,
+    ):
+        say("gateway and worker are ready: the first word of a stream")
+        url = f"http://{HOST}:{service.port}/v1"
+        report.first_token = uvloop.run(measure_first_token(provider.base_url, url, streams, say))
+
+
+PARTS: Mapping[str, Part] = {
+    "throughput": throughput,
+    "stages": stages,
+    "in-flight": in_flight,
+    "first-token": first_token,
+}

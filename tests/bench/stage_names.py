@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.bench.stage_table import EVENT_LOOP, OTHER, Names
 
-
 _LOOP_RUNNER = "/asyncio/runners.py"
 
 

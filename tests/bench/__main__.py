@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.parts import PARTS, Words
+from tests.bench.peers.known import PEERS
+from tests.bench.peers.running import installed_peers
 from tests.bench.progress import say
 from tests.bench.report import Report
 from tests.bench.servers import ROOT, running_brokers
@@ -55,6 +57,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", type=_parts, help=f"comma separated, of: {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, help="how often each point is measured")
     parser.add_argument("--points", type=_points, help='of the throughput, such as "c=64,hit c=1"')
+    parser.add_argument(
+        "--peers",
+        help=f"of {', '.join(PEERS)}, comma separated, or none; all that are installed unless --short "
+        "(python -m tests.bench.peers installs them)",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
     parsed = parser.parse_args()
     if parsed.only is None:
@@ -65,7 +72,20 @@ def _parse() -> argparse.Namespace:
 def _words(parsed: argparse.Namespace) -> Words:
     plan = _TINY_PLAN if parsed.tiny else _SHORT_PLAN if parsed.short else Plan()
     points = plan.points if parsed.points is None else parsed.points
-    return Words(replace(plan, points=points, rounds=parsed.rounds or plan.rounds), is_short=parsed.short)
+    plan = replace(plan, points=points, rounds=parsed.rounds or plan.rounds)
+    is_brief = parsed.short or parsed.tiny
+    peers = _peers(parsed.peers) if parsed.peers else [] if is_brief else installed_peers()
+    return Words(plan, tuple(peers), is_short=parsed.short)
+
+
+def _peers(names: str) -> list[str]:
+    peers = [] if names == "none" else names.split(",")
+    for name in peers:
+        if name not in PEERS:
+            raise SystemExit(f"--peers {name}: not known; there are {', '.join(PEERS)}")
+        if not PEERS[name].is_installed():
+            raise SystemExit(f"--peers {name}: not installed; python -m tests.bench.peers {name} does it")
+    return peers
 
 
 def _points(names: str) -> tuple[Point, ...]:

@@ -11,6 +11,7 @@ import uvloop
 from tests.bench.cores import ALL_CORES, CpuMeter, pin
 from tests.bench.first_token import measure_first_token
 from tests.bench.in_flight import Offer, measure_in_flight
+from tests.bench.peers.running import measure_peer, running_peers
 from tests.bench.progress import say
 from tests.bench.report import Report
 from tests.bench.servers import HOST, Brokers, Service, running_fast_provider, running_service, separate
@@ -27,37 +28,53 @@ class Words:
     """What was asked of the bench."""
 
     plan: Plan
+    peers: tuple[str, ...] = ()
     is_short: bool = False
 
 
 Part = Callable[[Brokers, Words, Report], None]
 
 
+@dataclass(frozen=True)
+class Rig:
+    """A service alone on its core, and what stands around it."""
+
+    service: Service
+    meter: CpuMeter
+    provider_url: str
+    pids: dict[str, list[int]]
+
+
 @contextmanager
-def pinned_service(brokers: Brokers, delay_ms: float = 0) -> Iterator[tuple[Service, CpuMeter]]:
+def pinned_service(brokers: Brokers, delay_ms: float = 0) -> Iterator[Rig]:
     """Gateway and worker alone on their core, before the fast provider."""
     with (
         running_fast_provider(delay_ms) as (provider, provider_url),
         running_service(brokers, provider_url) as service,
     ):
         try:
-            yield service, separate(service, brokers.pids | {"provider": [provider.pid]})
+            around = brokers.pids | {"provider": [provider.pid]}
+            meter = separate(service, around)
+            yield Rig(service, meter, provider_url, {**service.pids, **around})
         finally:
             pin([os.getpid(), *chain(*brokers.pids.values())], ALL_CORES)
 
 
 def throughput(brokers: Brokers, words: Words, report: Report) -> None:
-    with pinned_service(brokers) as (service, meter):
-        say("gateway and worker are ready: throughput")
+    with pinned_service(brokers) as rig, running_peers(words.peers, brokers, rig.provider_url) as peers:
+        say(f"gateway and worker are ready: throughput, beside {', '.join(words.peers) or 'nobody'}")
+        report.peers = {running.peer.name: running.peer.version for running in peers}
         for number in range(1, words.plan.rounds + 1):
-            report.throughput += measure_throughput(service.port, meter, words.plan, number, say)
+            report.throughput += measure_throughput(rig.service.port, rig.meter, words.plan, number, say)
+            for running in peers:
+                report.throughput += measure_peer(running, rig.pids, words.plan, number, say)
 
 
 def stages(brokers: Brokers, words: Words, report: Report) -> None:
-    with pinned_service(brokers) as (service, meter):
+    with pinned_service(brokers) as rig:
         say("gateway and worker are ready: the budget of CPU")
         seconds = words.plan.seconds if words.is_short else 3 * words.plan.seconds
-        report.stages = measure_stages(service, meter, seconds, words.plan.warm_up_seconds, say)
+        report.stages = measure_stages(rig.service, rig.meter, seconds, words.plan.warm_up_seconds, say)
 
 
 def in_flight(brokers: Brokers, words: Words, report: Report) -> None:

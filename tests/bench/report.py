@@ -14,6 +14,7 @@ from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight
 from tests.bench.machine import machine, python
 from tests.bench.native_programs import language
+from tests.bench.peers_section import peers_lines
 from tests.bench.stages import StageBudget
 from tests.bench.stages_section import stages_lines
 from tests.bench.throughput import Sample
@@ -42,6 +43,8 @@ class Report:
     stages: StageBudget | None = None
     in_flight: InFlight | None = None
     first_token: FirstToken | None = None
+    peers: dict[str, str] = field(default_factory=dict)
+    """Name and version of who was measured beside us."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -76,6 +79,8 @@ class Report:
     def _sections(self) -> Iterator[list[str]]:
         if self.throughput:
             yield throughput_lines(self.throughput)
+        if self.peers:
+            yield peers_lines(self.throughput, self.peers)
         if self.stages:
             yield stages_lines(self.stages)
         if self.in_flight:

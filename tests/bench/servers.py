@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,10 +113,13 @@ def separate(service: Service, others: dict[str, list[int]]) -> CpuMeter:
     return CpuMeter({**service.pids, **others})
 
 
+def without_own_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not _OWN_SETTINGS.match(name)}
+
+
 def _environment(brokers: Brokers, provider_url: str, port: int, folder: Path) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not _OWN_SETTINGS.match(name)}
     run = f"bench-{uuid4().hex[:8]}"
-    return inherited | {
+    return without_own_settings(os.environ) | {
         "KAFKA_ENABLED": "true",
         "KAFKA_BOOTSTRAP_SERVERS": brokers.kafka.bootstrap_servers,
         "KAFKA_REQUEST_TOPIC": f"{run}-requests",

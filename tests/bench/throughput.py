@@ -53,6 +53,10 @@ class Plan:
     warm_up_seconds: float = 1.5
     seconds: float = 5
 
+    def peer_points(self) -> tuple[Point, ...]:
+        """Peers have no ids and no `/invoke`: the plain points alone."""
+        return tuple(point for point in self.points if point.ask is invoke)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -115,7 +119,8 @@ def sample_of(
 ) -> Sample:
     calibration_ms = calibrate()
     outcome, use = run_load(load, meter)
-    cpu_us = {part: _each_us(use, part, outcome) for part in meter.parts if part not in ("load", "provider")}
+    shown = (*service_parts, "broker", "redis")
+    cpu_us = {part: _each_us(use, part, outcome) for part in meter.parts if part in shown}
     service_us = sum(cpu_us.get(part) or 0 for part in service_parts)
     return Sample(
         point=point,

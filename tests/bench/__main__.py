@@ -16,6 +16,8 @@ from tests.support.availability import Unavailable
 
 RESULTS = ROOT / ".cache" / "bench"
 
+_DEFAULT_PARTS = [name for name in PARTS if name != "memory"]  # which takes the better part of an hour
+_SHORT_PARTS = ["throughput", "stages", "in-flight", "first-token"]
 _SHORT_PLAN = Plan(points_called("c=1,c=64,chat c=64,hit c=64,replay c=64"), 1, 1, 2)
 _TINY_PLAN = Plan(points_called("c=16"), rounds=1, warm_up_seconds=1, seconds=3)
 
@@ -36,7 +38,11 @@ def main() -> None:
 def _run(words: Words, only: list[str]) -> Report:
     with running_brokers() as brokers:
         say(brokers.name)
-        report = Report(command=" ".join(["python -m tests.bench", *sys.argv[1:]]), brokers=brokers.name)
+        report = Report(
+            command=" ".join(["python -m tests.bench", *sys.argv[1:]]),
+            brokers=brokers.name,
+            settings=dict(words.settings),
+        )
         for name in only:
             try:
                 PARTS[name](brokers, words, report)
@@ -62,10 +68,18 @@ def _parse() -> argparse.Namespace:
         help=f"of {', '.join(PEERS)}, comma separated, or none; all that are installed unless --short "
         "(python -m tests.bench.peers installs them)",
     )
+    parser.add_argument(
+        "--max-queue-seconds", type=float, default=1.0, help="LLM_MAX_QUEUE_SECONDS of the overload"
+    )
+    parser.add_argument("--requests", type=int, default=1_000_000, help="of the memory part (--only memory)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the pinned service"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
     parsed = parser.parse_args()
     if parsed.only is None:
-        parsed.only = ["throughput"] if parsed.tiny else [name for name in PARTS if name != "memory"]
+        parsed.only = _DEFAULT_PARTS if not parsed.tiny else ["throughput"]
+        parsed.only = _SHORT_PARTS if parsed.short else parsed.only
     return parsed
 
 
@@ -75,7 +89,10 @@ def _words(parsed: argparse.Namespace) -> Words:
     plan = replace(plan, points=points, rounds=parsed.rounds or plan.rounds)
     is_brief = parsed.short or parsed.tiny
     peers = _peers(parsed.peers) if parsed.peers else [] if is_brief else installed_peers()
-    return Words(plan, tuple(peers), is_short=parsed.short)
+    settings = dict(each.split("=", 1) for each in parsed.set)
+    return Words(
+        plan, tuple(peers), parsed.max_queue_seconds, parsed.requests, settings, is_short=parsed.short
+    )
 
 
 def _peers(names: str) -> list[str]:

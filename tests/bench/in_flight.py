@@ -88,7 +88,7 @@ async def measure_in_flight(
     """Offer jobs at an even rate, whatever becomes of them, and then ask for every result."""
     provider.script(latency_ms=offer.call_seconds * 1000)
     run = _Run(ConnectionPool(service.port))
-    watching = asyncio.create_task(_watch(run, psutil.Process(service.worker.pid), meter, offer, say))
+    watching = asyncio.create_task(_watch(run, psutil.Process(service.workers[0].pid), meter, offer, say))
     await _offer(run, offer)
     await watching
     say("all offered; waiting for the results")

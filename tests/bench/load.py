@@ -31,6 +31,8 @@ class Load:
     """Who is refused with 429 or 503 asks again when Retry-After says, so many times at most."""
     most_requests: int = 0
     tail_seconds: float = 30
+    said_every: int = 0
+    """Tell of every so many answers."""
 
     def words(self, body: Path) -> list[str]:
         options: dict[str, object] = {
@@ -47,6 +49,7 @@ class Load:
             "-o": self.most_repeats,
             "-n": self.most_requests,
             "-t": self.tail_seconds,
+            "-s": self.said_every,
         }
         words = [word for name, value in options.items() for word in (name, f"{value}")]
         return words + [word for header in self.ask.headers for word in ("-H", header)]
@@ -106,12 +109,21 @@ class RunningLoad:
     def wait_until_measured(self) -> None:
         self._expect(b"measured")
 
+    def answered(self) -> Iterator[int]:
+        """Each count that is said, until all is measured."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.strip() == b"measured":
+                return
+            yield int(line.split()[1])
+        raise self._failure()
+
     def outcome(self) -> Outcome:
         assert self._process.stdout is not None
         said = self._process.stdout.read()  # not communicate(), which forgets what readline read ahead
         if self._process.wait():
             raise self._failure()
-        return Outcome(**orjson.loads(said))
+        return Outcome(**orjson.loads(said.splitlines()[-1]))
 
     def _expect(self, word: bytes) -> None:
         assert self._process.stdout is not None

@@ -129,6 +129,8 @@ class PythonLoad:
     def _judge(self, question: _Question, since: float, reply: Reply) -> None:
         now, tally = time.perf_counter(), self._tally
         tally.counts["all_answers"] += 1
+        if self._words.s and tally.counts["all_answers"] % self._words.s == 0:
+            print(f"answered {tally.counts['all_answers']}", flush=True)
         is_measured = self._measuring_at <= (since if self._words.r else now) < self._ends_at
         tally.statuses[reply.status] += is_measured
         if reply.status in _REFUSALS:
@@ -186,7 +188,7 @@ def _options() -> Iterator[tuple[str, dict[str, object]]]:
     yield "-H", {"action": "append", "default": []}
     for name, default in {"-u": "/invoke", "-e": ""}.items():
         yield name, {"default": default}
-    for name, whole in {"-p": 0, "-c": 1, "-q": 0, "-i": 0, "-o": 0, "-n": 0}.items():
+    for name, whole in {"-p": 0, "-c": 1, "-q": 0, "-i": 0, "-o": 0, "-n": 0, "-s": 0}.items():
         yield name, {"type": int, "default": whole}
     for name, number in {"-w": 1.0, "-d": 5.0, "-r": 0.0, "-t": 30.0}.items():
         yield name, {"type": float, "default": number}

@@ -12,15 +12,26 @@ from tests.bench.calls_section import first_token_lines, in_flight_lines
 from tests.bench.cores import CAN_PIN
 from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight
+from tests.bench.limits_section import (
+    latency_lines,
+    memory_lines,
+    overload_lines,
+    scaling_lines,
+    start_lines,
+)
 from tests.bench.machine import machine, python
+from tests.bench.memory import Memory
 from tests.bench.native_programs import language
+from tests.bench.open_loop import OpenPoint
 from tests.bench.peers_section import peers_lines
+from tests.bench.scaling import Scaled
 from tests.bench.stages import StageBudget
 from tests.bench.stages_section import stages_lines
+from tests.bench.start_time import StartTimes
 from tests.bench.throughput import Sample
 from tests.bench.throughput_section import throughput_lines
 
-Measured = Sample | StageBudget | InFlight | FirstToken
+Measured = OpenPoint | Scaled | Memory | Sample | StageBudget | InFlight | FirstToken
 
 
 @dataclass
@@ -34,6 +45,8 @@ class Report:
     python: str = field(default_factory=python)
     system: str = field(default_factory=platform.platform)
     load_side: str = field(default_factory=language)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Of the service, where they were not the defaults."""
     placement: str = (
         "gateway and worker share core 0; broker, Redis, provider and load have the rest"
         if CAN_PIN
@@ -41,6 +54,13 @@ class Report:
     )
     throughput: list[Sample] = field(default_factory=list)
     stages: StageBudget | None = None
+    latency: list[OpenPoint] = field(default_factory=list)
+    max_queue_seconds: float = 0.0
+    """`LLM_MAX_QUEUE_SECONDS` of the overload."""
+    overload: list[OpenPoint] = field(default_factory=list)
+    scaling: list[Scaled] = field(default_factory=list)
+    start: StartTimes | None = None
+    memory: Memory | None = None
     in_flight: InFlight | None = None
     first_token: FirstToken | None = None
     peers: dict[str, str] = field(default_factory=dict)
@@ -65,6 +85,8 @@ class Report:
             "Brokers": self.brokers,
             "Placement": self.placement,
             "Load and provider": self.load_side,
+            "Settings": " ".join(f"`{name}={value}`" for name, value in self.settings.items())
+            or "the defaults",
         }
         lines = ["# Bench", "", *(f"- {name}: {fact}" for name, fact in facts.items())]
         lines += [f"- Note: {note}" for note in self.notes]
@@ -73,17 +95,23 @@ class Report:
         return "\n".join([*lines, "", f"Wrong or failed answers: {self.problem or 'none'}", ""])
 
     def _measured(self) -> Iterator[Measured]:
-        yield from self.throughput
-        yield from (part for part in (self.stages, self.in_flight, self.first_token) if part is not None)
+        points: list[Measured] = [*self.throughput, *self.latency, *self.overload, *self.scaling]
+        yield from points
+        parts: list[Measured | None] = [self.stages, self.memory, self.in_flight, self.first_token]
+        yield from (part for part in parts if part is not None)
 
     def _sections(self) -> Iterator[list[str]]:
-        if self.throughput:
-            yield throughput_lines(self.throughput)
-        if self.peers:
-            yield peers_lines(self.throughput, self.peers)
-        if self.stages:
-            yield stages_lines(self.stages)
-        if self.in_flight:
-            yield in_flight_lines(self.in_flight)
-        if self.first_token:
-            yield first_token_lines(self.first_token)
+        """Of what was measured."""
+        sections = (
+            throughput_lines(self.throughput) if self.throughput else [],
+            peers_lines(self.throughput, self.peers) if self.peers else [],
+            stages_lines(self.stages) if self.stages else [],
+            latency_lines(self.latency) if self.latency else [],
+            overload_lines(self.overload, self.max_queue_seconds) if self.overload else [],
+            scaling_lines(self.scaling) if self.scaling else [],
+            start_lines(self.start) if self.start else [],
+            memory_lines(self.memory) if self.memory else [],
+            in_flight_lines(self.in_flight) if self.in_flight else [],
+            first_token_lines(self.first_token) if self.first_token else [],
+        )
+        yield from (section for section in sections if section)

@@ -1,11 +1,12 @@
 /* The load: one thread, epoll. Closed loop, or open loop at Poisson arrivals timed from when each was due.
  *
  *   load -p PORT -u PATH -b BODY_FILE -e EXPECTED [-H "name: value"]... [-c CONNECTIONS] [-w WARM_UP_S]
- *        [-d SECONDS] [-r PER_SECOND] [-q QUESTIONS] [-i IDS] [-o TRIES] [-n REQUESTS] [-t TAIL_S]
+ *        [-d SECONDS] [-r PER_SECOND] [-q QUESTIONS] [-i IDS] [-o TRIES] [-n REQUESTS] [-t TAIL_S] [-s EVERY]
  *
  * -q, -i  so many different {{N}}, {{M}} in turn; 0: each is new     -r  open loop, else closed
  * -o      who is refused with 429 or 503 asks again when Retry-After says, so many times at most
  * -n      end after so many requests     -t  how long to wait for the last answers
+ * -s      say `answered N` after every so many answers
  * An answer is right when it is a 200 that holds EXPECTED. Prints `measuring`, `measured`, then one JSON object.
  */
 #include "latencies.h"
@@ -16,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -39,7 +41,7 @@ typedef struct {
 
 static int port, connection_count = 1, most_tries;
 static double warm_up = 1, seconds = 5, rate, tail = 30;
-static uint64_t question_count, id_count, most_requests, begun_ns, measuring_ns, end_ns, next_due_ns, sequence;
+static uint64_t question_count, id_count, most_requests, said_every, begun_ns, measuring_ns, end_ns, next_due_ns, sequence;
 static Template request, expected;
 static char *expected_text;
 static Connection *connections;
@@ -52,6 +54,8 @@ static uint64_t statuses[600], measured, failed, wrong, refused, untold_refusals
 static uint64_t gave_up, all_answers;
 static double retry_after_sum, retry_after_least = 1e9, retry_after_most;
 static char problem[400];
+
+static void say(const char *word) { puts(word); fflush(stdout); }
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -195,6 +199,7 @@ static void refuse(Connection *c, int status, const char *head, size_t head_byte
 
 static void judge(Connection *c, int status, char *body, size_t body_bytes, uint64_t now) {
     all_answers++;
+    if (said_every && all_answers % said_every == 0) { printf("answered %lu", all_answers); say(""); }
     int is_refusal = status == 429 || status == 503;
     if (!rate) c->is_measured = now >= measuring_ns && now < end_ns;
     if (status >= 0 && status < 600) statuses[status] += c->is_measured;
@@ -235,8 +240,6 @@ static void take_in(Connection *c) {
 }
 
 /* --- time --- */
-
-static void say(const char *word) { puts(word); fflush(stdout); }
 
 static void set_timer(void) {
     uint64_t now = now_ns(), at = end_ns + (uint64_t)(tail * SECOND);
@@ -312,7 +315,7 @@ static char *whole_file(const char *path, size_t *bytes) {
 int main(int argc, char **argv) {
     const char *path = "/invoke", *body_path = NULL, *expected_words = "";
     char headers[4096] = "";
-    for (int o; (o = getopt(argc, argv, "p:u:b:e:H:c:w:d:r:q:i:o:n:t:")) > 0;)
+    for (int o; (o = getopt(argc, argv, "p:u:b:e:H:c:w:d:r:q:i:o:n:t:s:")) > 0;)
         switch (o) {
         case 'p': port = atoi(optarg); break;
         case 'u': path = optarg; break;
@@ -327,6 +330,7 @@ int main(int argc, char **argv) {
         case 'i': id_count = strtoull(optarg, NULL, 10); break;
         case 'o': most_tries = atoi(optarg); break;
         case 'n': most_requests = strtoull(optarg, NULL, 10); break;
+        case 's': said_every = strtoull(optarg, NULL, 10); break;
         case 't': tail = atof(optarg); break;
         default: return 2;
         }
@@ -339,6 +343,10 @@ int main(int argc, char **argv) {
     prctl(PR_SET_TIMERSLACK, 1000);
     poller = epoll_create1(0);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
     open_connections();
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u32 = connection_count};
     epoll_ctl(poller, EPOLL_CTL_ADD, timer, &event);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -174,6 +175,10 @@ int main(int argc, char **argv) {
     if (argc != 3) { fprintf(stderr, "provider PORT DELAY_MS\n"); return 2; }
     delay_ns = (uint64_t)(atof(argv[2]) * 1e6);
     prctl(PR_SET_TIMERSLACK, 1000);
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
     poller = epoll_create1(0);
     int listener = listen_on(atoi(argv[1]));
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[EVENTS];

@@ -1,6 +1,7 @@
 """`python -m tests.bench [--short] [--only PART,PART] [--rounds N] [--points "c=64,hit c=1"]`."""
 
 import argparse
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -38,11 +39,8 @@ def main() -> None:
 def _run(words: Words, only: list[str]) -> Report:
     with running_brokers() as brokers:
         say(brokers.name)
-        report = Report(
-            command=" ".join(["python -m tests.bench", *sys.argv[1:]]),
-            brokers=brokers.name,
-            settings=dict(words.settings),
-        )
+        command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
+        report = Report(command=command, brokers=brokers.name, settings=dict(words.settings))
         for name in only:
             try:
                 PARTS[name](brokers, words, report)

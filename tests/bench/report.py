@@ -79,14 +79,14 @@ class Report:
         (folder / "results.json").write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     def markdown(self) -> str:
+        settings = " ".join(f"`{name}={value}`" for name, value in self.settings.items())
         facts = {
             "Command": f"`{self.command}`, {self.at}",
             "Machine": f"{self.machine}; {self.python}; {self.system}",
             "Brokers": self.brokers,
             "Placement": self.placement,
             "Load and provider": self.load_side,
-            "Settings": " ".join(f"`{name}={value}`" for name, value in self.settings.items())
-            or "the defaults",
+            "Settings": settings or "the defaults",
         }
         lines = ["# Bench", "", *(f"- {name}: {fact}" for name, fact in facts.items())]
         lines += [f"- Note: {note}" for note in self.notes]

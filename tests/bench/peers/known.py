@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from tests.bench.peers.installing import environment_folder, environment_python, install_environment
 from tests.bench.servers import HOST, ROOT, Brokers
@@ -13,7 +14,7 @@ from tests.support.npm_packages import NODE, node_modules
 _LITELLM = "litellm-1.106.2"
 _PORTKEY = "@portkey-ai/gateway@1.15.2"
 _TENSORZERO = "tensorzero-2026.6.0"
-_KEY = "sk-bench"
+_KEY = f"sk-{uuid4().hex}{uuid4().hex}"  # LiteLLM does not start with a weak one
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ def _litellm_commands(place: Place) -> list[Command]:
     return [
         Command(
             words,
-            {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            {
+                "LITELLM_MASTER_KEY": _KEY,
+                "LITELLM_MODE": "PRODUCTION",
+                "LITELLM_LOG": "ERROR",
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            },
         )
     ]
 

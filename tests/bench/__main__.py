@@ -3,9 +3,12 @@
 import argparse
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import orjson
+
+from tests.bench.compare import compared_lines
 from tests.bench.parts import PARTS, Words
 from tests.bench.peers.known import PEERS
 from tests.bench.peers.running import installed_peers
@@ -26,6 +29,8 @@ _TINY_PLAN = Plan(points_called("c=16"), rounds=1, warm_up_seconds=1, seconds=3)
 def main() -> None:
     """Exit code 1 only if answers were wrong or missing: no figure fails a build."""
     parsed = _parse()
+    # Now: this run may write the same file.
+    earlier = orjson.loads(parsed.compare.read_bytes()) if parsed.compare else None
     try:
         report = _run(_words(parsed), parsed.only)
     except Unavailable as reason:
@@ -33,6 +38,8 @@ def main() -> None:
         raise SystemExit(2) from None
     report.save(parsed.results)
     print(report.markdown())
+    if earlier is not None:
+        print("\n".join(compared_lines(earlier, asdict(report))))
     raise SystemExit(1 if report.problem else 0)
 
 
@@ -73,6 +80,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the pinned service"
     )
+    parser.add_argument("--compare", type=Path, metavar="OLD.json", help="the results.json of an earlier run")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
     parsed = parser.parse_args()
     if parsed.only is None:

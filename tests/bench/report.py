@@ -24,6 +24,7 @@ from tests.bench.memory import Memory
 from tests.bench.native_programs import language
 from tests.bench.open_loop import OpenPoint
 from tests.bench.peers_section import peers_lines
+from tests.bench.plots import save_plots
 from tests.bench.scaling import Scaled
 from tests.bench.stages import StageBudget
 from tests.bench.stages_section import stages_lines
@@ -74,7 +75,7 @@ class Report:
         return next((part.first_problem or "failed" for part in bad), "")
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        save_plots(asdict(self), folder)
         (folder / "results.md").write_text(self.markdown())
         (folder / "results.json").write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 

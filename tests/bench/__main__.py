@@ -96,9 +96,7 @@ def _words(parsed: argparse.Namespace) -> Words:
     is_brief = parsed.short or parsed.tiny
     peers = _peers(parsed.peers) if parsed.peers else [] if is_brief else installed_peers()
     settings = dict(each.split("=", 1) for each in parsed.set)
-    return Words(
-        plan, tuple(peers), parsed.max_queue_seconds, parsed.requests, settings, is_short=parsed.short
-    )
+    return Words(plan, tuple(peers), parsed.max_queue_seconds, parsed.requests, settings, is_short=is_brief)
 
 
 def _peers(names: str) -> list[str]:

@@ -24,7 +24,7 @@ from tests.bench.memory import Memory
 from tests.bench.native_programs import language
 from tests.bench.open_loop import OpenPoint
 from tests.bench.peers_section import peers_lines
-from tests.bench.plots import save_plots
+from tests.bench.run_plots import save_plots
 from tests.bench.scaling import Scaled
 from tests.bench.stages import StageBudget
 from tests.bench.stages_section import stages_lines

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench.plots import COST, MEMORY, RATES, plots
+from tests.bench.run_plots import COST, MEMORY, RATES, plots
 from tests.bench.stage_table import TABLES
 
 _MOST_BYTES = 16_384

@@ -65,7 +65,8 @@ class StageOf:
     def _stage_of_frame(self, path: str, function: str) -> str | None:
         key = (path, function)
         if key not in self._known:
-            found = (stage for place, stage in self._places if place.holds(path, function))
+            real = str(Path(path).resolve())  # the environment may be a link
+            found = (stage for place, stage in self._places if place.holds(real, function))
             self._known[key] = next(found, None)
         return self._known[key]
 

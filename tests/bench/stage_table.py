@@ -33,7 +33,8 @@ MEANINGS: Mapping[str, str] = {
 
 GATEWAY: Mapping[str, Names] = {
     "http": (
-        "uvicorn",
+        "uvicorn.protocols",
+        "uvicorn.middleware",
         "starlette",
         "fastapi",
         "gateway.middleware",
@@ -61,6 +62,7 @@ GATEWAY: Mapping[str, Names] = {
         "shared.adapters.redis_script",
         "shared.adapters.redis_result_store",
         "shared.adapters.fallback_result_store",
+        "redis.asyncio.connection:AbstractConnection._send_packed_command",
     ),
     "produce": (
         "gateway.queue",
@@ -101,7 +103,7 @@ GATEWAY: Mapping[str, Names] = {
 
 WORKER: Mapping[str, Names] = {
     "consume": (
-        "aiokafka",
+        "aiokafka.consumer",
         "faststream",
         "worker.subscriber",
         "worker.dispatcher",
@@ -140,6 +142,7 @@ WORKER: Mapping[str, Names] = {
         "shared.adapters.redis_script",
         "shared.adapters.redis_result_store",
         "shared.adapters.fallback_result_store",
+        "redis.asyncio.connection:AbstractConnection._send_packed_command",
     ),
     "copy": (
         "worker.service:JobProcessor._copy",

@@ -12,6 +12,7 @@ _TOP = 44
 _LEGEND_ROW_HEIGHT, _LEGEND_COLUMNS = 18, 4
 _NARROWEST_WITH_TEXT = 26
 _CHARACTER_WIDTH = 6.2
+_GAP = 1
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:14px}"
     ".quiet{fill:#59636e}.on{fill:#fff;font-size:11px}.axis{stroke:#d1d9e0}"
@@ -20,7 +21,7 @@ _STYLE = (
 )
 
 BLUES = ("#0b5cad", "#2f7fd0", "#0e7490", "#1d4ed8", "#4f6bd8", "#3b82a0", "#5b5bd6")
-ORANGES = ("#b45309", "#c2570c", "#a8431f", "#9a6700", "#b4521e", "#8f5a00", "#a13d2d")
+ORANGES = ("#b45309", "#d98324", "#8f3f10", "#c9a227", "#a8431f", "#e39b4b", "#7c4a03")
 GREYS = ("#6e7781", "#848d97")
 
 
@@ -102,14 +103,14 @@ def _bar(row: Bar, top: float, scale: float) -> list[str]:
     drawn = [_text(_LABEL_WIDTH - 8, middle, row.label, anchor="end")]
     left = float(_LABEL_WIDTH)
     for segment in row.segments:
-        width = segment.value * scale
+        width = max(segment.value * scale - _GAP, 0.5)
         drawn.append(
             f'<rect x="{left:.1f}" y="{top:.0f}" width="{width:.1f}" height="{_BAR_HEIGHT}" '
             f'fill="{segment.colour}"><title>{escape(segment.name)} {segment.value:.0f}</title></rect>'
         )
         if width > max(_NARROWEST_WITH_TEXT, len(segment.name) * _CHARACTER_WIDTH):
             drawn.append(_text(left + width / 2, middle, segment.name, anchor="middle", kind="on"))
-        left += width
+        left += segment.value * scale
     return [*drawn, _text(left + 8, middle, row.note, kind="quiet")]
 
 

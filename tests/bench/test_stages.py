@@ -1,5 +1,8 @@
 """The budget of CPU is made from a table of names, and adds up."""
 
+from pathlib import Path
+
+import aiokafka
 import pytest
 
 from tests.bench.servers import ROOT
@@ -49,6 +52,18 @@ def test_the_innermost_named_frame_decides_and_the_narrowest_name_wins() -> None
     counts = count_stages(collapsed, StageOf(TABLES["gateway"]))
 
     assert counts == {"claim": 7, "notify": 3, "validate": 2, "http": 1, OTHER: 4, EVENT_LOOP: 5}
+
+
+def test_a_library_is_known_through_a_link_to_its_environment(tmp_path: Path) -> None:
+    """As the profiler sees it: the path by which the process was started."""
+    (tmp_path / "link").symlink_to(Path(aiokafka.__file__).parent.parent)
+    sender = tmp_path / "link" / "aiokafka" / "producer" / "sender.py"
+
+    counts = count_stages(
+        f"run (/usr/lib/asyncio.py:1);Sender.send ({sender}:7) 3", StageOf(TABLES["worker"])
+    )
+
+    assert counts == {"copy": 3}
 
 
 def test_the_stages_add_up_to_the_cpu_and_the_dearest_comes_first() -> None:

@@ -125,7 +125,7 @@ def sample_of(
     return Sample(
         point=point,
         requests_per_second=outcome.per_second,
-        derived_per_second=1e6 / service_us if service_us else None,
+        derived_per_second=1e6 / service_us if service_us and outcome.answers else None,
         p50_ms=outcome.p50_ms,
         p99_ms=outcome.p99_ms,
         cpu_us=cpu_us,

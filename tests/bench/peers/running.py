@@ -13,7 +13,7 @@ import psutil
 
 from tests.bench.asks import chat_completions
 from tests.bench.cores import SERVICE_CORES, CpuMeter, pin
-from tests.bench.load import Load
+from tests.bench.load import Load, running_load
 from tests.bench.peers.known import PEERS, Command, Peer, Place
 from tests.bench.servers import HOST, Brokers, without_own_settings
 from tests.bench.throughput import Plan, Sample, Say, sample_of
@@ -22,6 +22,7 @@ from tests.support.processes import Child, free_port, start, wait_for_line, wait
 PEER = "peer"
 _READY_SECONDS = 120
 _ASK_SECONDS = 10
+_WARM_UP_CONNECTIONS, _WARM_UP_REQUESTS, _WARM_UP_SECONDS = 16, 500, 10
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def _running(peer: Peer, brokers: Brokers, provider_url: str) -> Iterator[Runnin
         running = RunningPeer(peer, place.port, peer.headers(place), tuple(children))
         wait_until(children[-1], lambda: _answers(running), f"an answer of {peer.name}", _READY_SECONDS)
         pin(running.pids, SERVICE_CORES)
+        _warm_up(running)
         try:
             yield running
         finally:
@@ -108,6 +110,16 @@ def _start(command: Command, folder: Path, log: str) -> Child:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment |= {"DO_NOT_TRACK": "true", "NODE_ENV": "production", **command.environment}
     return start(command.words, log_path=folder / log, env=environment, cwd=folder)
+
+
+def _warm_up(running: RunningPeer) -> None:
+    """The first requests of some load the half of a library; that is not what a request costs."""
+    ask = chat_completions(headers=running.headers)
+    load = Load(running.port, ask, _WARM_UP_CONNECTIONS, 0, _WARM_UP_SECONDS, most_requests=_WARM_UP_REQUESTS)
+    with running_load(load) as warming:
+        warming.wait_until_measuring()
+        warming.wait_until_measured()
+        warming.outcome()
 
 
 def _answers(running: RunningPeer) -> bool:

@@ -93,7 +93,7 @@ static size_t write_answer(char *answer, size_t room, const char *body, size_t b
 
 static void answer_later(int fd, const char *answer, size_t bytes) {
     if (first_delayed + delayed_count == delayed_room) {
-        memmove(delayed, delayed + first_delayed, delayed_count * sizeof *delayed);
+        if (delayed_count) memmove(delayed, delayed + first_delayed, delayed_count * sizeof *delayed);
         first_delayed = 0;
         if (delayed_count * 2 >= delayed_room)
             delayed = realloc(delayed, (delayed_room = delayed_room * 2 + 1024) * sizeof *delayed);

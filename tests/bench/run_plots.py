@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.bench.stage_table import EVENT_LOOP, OTHER
+from tests.bench.stage_table import COLLECTOR, EVENT_LOOP, OTHER
 from tests.bench.svg import BLUES, GREYS, ORANGES, Bar, Group, Segment, bars, lines
 
 Results = Mapping[str, Any]
@@ -19,7 +19,7 @@ _WAY = (
     *(("gateway", stage) for stage in ("http", "validate", "claim", "produce")),
     *(("worker", stage) for stage in ("consume", "begin", "call", "begin + save", "save", "copy", "observe")),
     *(("gateway", stage) for stage in ("notify", "answer", "observe")),
-    *((part, stage) for part in ("gateway", "worker") for stage in (EVENT_LOOP, OTHER)),
+    *((part, stage) for part in ("gateway", "worker") for stage in (COLLECTOR, EVENT_LOOP, OTHER)),
 )
 """The stages in the order in which a request passes them."""
 _HIT_POINTS = {"cache hit": "hit c=64", "replay": "replay c=64"}
@@ -91,7 +91,7 @@ def _segments(us: Mapping[str, Mapping[str, float]]) -> Iterator[Segment]:
     named = [(part, stage) for part, stages in us.items() for stage in stages]
     on_way = [step for step in _WAY if step in named]
     for part, stage in [*on_way, *(step for step in named if step not in _WAY)]:
-        colour = next(greys) if stage in (EVENT_LOOP, OTHER) else next(colours[part])
+        colour = next(greys) if stage in (COLLECTOR, EVENT_LOOP, OTHER) else next(colours[part])
         yield Segment(f"{part}: {stage}", us[part][stage], colour)
 
 

@@ -11,6 +11,10 @@ from tests.bench.stage_table import EVENT_LOOP, OTHER, Names
 _LOOP_RUNNER = "/asyncio/runners.py"
 
 
+Frame = tuple[str, str]
+"""Path and qualified name."""
+
+
 class UnknownName(Exception):
     """No such module, or nothing of that name in it."""
 
@@ -57,8 +61,8 @@ class StageOf:
         self._places = sorted(places, key=lambda entry: entry[0].narrowness, reverse=True)
         self._known: dict[tuple[str, str], str | None] = {}
 
-    def __call__(self, frames: list[tuple[str, str]]) -> str:
-        """`frames`: path and qualified name, the innermost last."""
+    def __call__(self, frames: list[Frame]) -> str:
+        """`frames`: the innermost last."""
         stages = (self._stage_of_frame(*frame) for frame in reversed(frames))
         return next((stage for stage in stages if stage is not None), _unnamed(frames))
 
@@ -71,9 +75,15 @@ class StageOf:
         return self._known[key]
 
 
-def _unnamed(frames: list[tuple[str, str]]) -> str:
-    """uvloop is compiled, so who runs it is the innermost frame while it works itself."""
-    return EVENT_LOOP if frames[-1][0].endswith(_LOOP_RUNNER) else OTHER
+def innermost_python(frames: list[Frame]) -> Frame | None:
+    """Beneath what is compiled."""
+    return next((frame for frame in reversed(frames) if frame[0].endswith(".py")), None)
+
+
+def _unnamed(frames: list[Frame]) -> str:
+    """uvloop is compiled, so who runs it is the innermost frame of Python while it works itself."""
+    python = innermost_python(frames)
+    return EVENT_LOOP if python is not None and python[0].endswith(_LOOP_RUNNER) else OTHER
 
 
 def _defined(tree: ast.AST, prefix: str = "") -> Iterator[str]:

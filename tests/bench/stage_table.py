@@ -8,6 +8,7 @@ there is, else `other`.
 
 from collections.abc import Mapping
 
+COLLECTOR = "garbage collector"
 EVENT_LOOP = "event loop"
 OTHER = "other"
 
@@ -27,8 +28,9 @@ MEANINGS: Mapping[str, str] = {
     "save": "result to bytes, and the limits",
     "begin + save": "their Redis scripts, which share round trips",
     "copy": "result and events as Kafka records",
-    EVENT_LOOP: "the loop itself: polling, reading sockets, calling back",
-    OTHER: "futures and streams between the above, garbage collector, interpreter",
+    COLLECTOR: "wherever it interrupts",
+    EVENT_LOOP: "the loop itself: reading sockets, calling back",
+    OTHER: "futures and streams between the above, background tasks",
 }
 
 GATEWAY: Mapping[str, Names] = {

@@ -13,18 +13,22 @@ from tests.bench.asks import invoke
 from tests.bench.cores import CpuMeter
 from tests.bench.load import Load, running_load
 from tests.bench.servers import Service
-from tests.bench.stage_names import StageOf
-from tests.bench.stage_table import EVENT_LOOP, OTHER, TABLES
+from tests.bench.stage_names import Frame, StageOf, innermost_python
+from tests.bench.stage_table import COLLECTOR, EVENT_LOOP, OTHER, TABLES
 from tests.bench.throughput import SERVICE_PARTS, sample_of
 from tests.support.availability import Unavailable
 
 Say = Callable[[str], None]
 
 CONNECTIONS = 64
-_PER_SECOND = 250
+_PER_SECOND = 100
 _FRAME = re.compile(r"(.*) \((.*?)(?::\d+)?\)")
 _IDLE = ("_worker", "thread.py")
 """A thread of a pool that waits for work; the profiler takes some of them for busy."""
+_WAITING = {"epoll_wait", "epoll_pwait", "kevent"}
+"""Woken, but not given the core yet: the other process of the service has it."""
+_COLLECTING = "gc_collect"
+_LAST = (COLLECTOR, EVENT_LOOP, OTHER)
 _PROFILER = Path(sysconfig.get_path("scripts")) / "py-spy"
 
 
@@ -71,9 +75,9 @@ def measure_stages(
 
 
 def spread_over(samples: Mapping[str, int], cpu_us: float) -> dict[str, float]:
-    """The CPU in proportion to the samples; dearest stage first, `other` last."""
+    """The CPU in proportion to the samples; dearest stage first, what is nobody's last."""
     total = sum(samples.values()) or 1
-    ordered = sorted(samples, key=lambda stage: (stage == OTHER, stage == EVENT_LOOP, -samples[stage]))
+    ordered = sorted(samples, key=lambda stage: (stage in _LAST and _LAST.index(stage) + 1, -samples[stage]))
     return {stage: cpu_us * samples[stage] / total for stage in ordered}
 
 
@@ -83,21 +87,26 @@ def count_stages(collapsed: str, stage_of: StageOf) -> Counter[str]:
     for line in collapsed.splitlines():
         stack, _, samples = line.rpartition(" ")
         frames = list(_frames(stack))
-        if frames and not _is_idle(frames[-1]):
-            counts[stage_of(frames)] += int(samples)
+        if frames and not _is_idle(frames):
+            counts[COLLECTOR if _collects(frames) else stage_of(frames)] += int(samples)
     return counts
 
 
-def _frames(stack: str) -> Iterator[tuple[str, str]]:
+def _frames(stack: str) -> Iterator[Frame]:
     for frame in stack.split(";"):
         matched = _FRAME.fullmatch(frame)
         if matched:
             yield matched[2], matched[1]
 
 
-def _is_idle(frame: tuple[str, str]) -> bool:
-    path, function = frame
-    return (function, Path(path).name) == _IDLE
+def _is_idle(frames: list[Frame]) -> bool:
+    python = innermost_python(frames)
+    is_pool_thread = python is not None and (python[1], Path(python[0]).name) == _IDLE
+    return is_pool_thread or frames[-1][1] in _WAITING
+
+
+def _collects(frames: list[Frame]) -> bool:
+    return any(function.startswith(_COLLECTING) for _, function in frames)
 
 
 def _profiled(service: Service, load: Load, seconds: float) -> dict[str, Counter[str]]:
@@ -114,7 +123,7 @@ def _profiled(service: Service, load: Load, seconds: float) -> dict[str, Counter
 def _start_profiler(pid: int, file: Path, seconds: float) -> "subprocess.Popen[bytes]":
     if not _PROFILER.exists():
         raise Unavailable("py-spy is not installed")
-    options = ["--format", "raw", "--full-filenames", "--rate", f"{_PER_SECOND}"]
+    options = ["--native", "--format", "raw", "--full-filenames", "--rate", f"{_PER_SECOND}"]
     command = [str(_PROFILER), "record", *options, "--duration", f"{max(1, round(seconds))}"]
     return subprocess.Popen(
         [*command, "--output", str(file), "--pid", f"{pid}"],

@@ -7,7 +7,7 @@ from tests.bench.stages import CONNECTIONS, StageBudget
 _LEGEND = (
     "CPU is measured without the profiler and divided in proportion to its samples, so the stages add up "
     "to it. A stage is the innermost function that `tests/bench/stage_table.py` names; `other` is what runs "
-    "under none of them. The collector's pauses are in the stage they interrupted."
+    "under none of them. Polling is left out: a process that waits for the core looks the same."
 )
 
 

@@ -22,7 +22,7 @@ _STYLE = (
 
 BLUES = ("#0b5cad", "#2f7fd0", "#0e7490", "#1d4ed8", "#4f6bd8", "#3b82a0", "#5b5bd6")
 ORANGES = ("#b45309", "#d98324", "#8f3f10", "#c9a227", "#a8431f", "#e39b4b", "#7c4a03")
-GREYS = ("#6e7781", "#848d97")
+GREYS = ("#6e7781", "#848d97", "#57606a")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.servers import ROOT
 from tests.bench.stage_names import StageOf, UnknownName, place_of
-from tests.bench.stage_table import EVENT_LOOP, MEANINGS, OTHER, TABLES
+from tests.bench.stage_table import COLLECTOR, EVENT_LOOP, MEANINGS, OTHER, TABLES
 from tests.bench.stages import count_stages, spread_over
 
 
@@ -23,7 +23,7 @@ def test_no_name_stands_twice_and_every_stage_is_explained(process: str) -> None
     names = [name for names in TABLES[process].values() for name in names]
 
     assert len(names) == len(set(names))
-    assert set(TABLES[process]) | {OTHER} <= set(MEANINGS)
+    assert set(TABLES[process]) | {COLLECTOR, EVENT_LOOP, OTHER} <= set(MEANINGS)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,24 @@ def test_the_innermost_named_frame_decides_and_the_narrowest_name_wins() -> None
             f"run (/usr/lib/asyncio.py:1);invoke ({routes}:30) 1",
             "run (/usr/lib/asyncio/runners.py:1);write (/usr/lib/asyncio/streams.py:9) 4",
             "run (/usr/lib/asyncio/runners.py:1) 5",
-            "_worker (/usr/lib/concurrent/futures/thread.py:81) 100",
+            "_worker (/usr/lib/concurrent/futures/thread.py:81);0x7f3f16 (/usr/lib/libc.so.6) 100",
+            f"{stack};PyObject_Vectorcall (/usr/lib/libpython.so);gc_collect_main (/usr/lib/libpython.so) 6",
+            "run (/usr/lib/asyncio/runners.py:1);poll (/u/loop.so);epoll_pwait (/usr/lib/libc.so) 90",
+            "run (/usr/lib/asyncio/runners.py:1);uv__read (/u/loop.so:7) 8",
         ]
     )
 
     counts = count_stages(collapsed, StageOf(TABLES["gateway"]))
 
-    assert counts == {"claim": 7, "notify": 3, "validate": 2, "http": 1, OTHER: 4, EVENT_LOOP: 5}
+    assert counts == {
+        "claim": 7,
+        "notify": 3,
+        "validate": 2,
+        "http": 1,
+        OTHER: 4,
+        EVENT_LOOP: 13,
+        COLLECTOR: 6,
+    }
 
 
 def test_a_library_is_known_through_a_link_to_its_environment(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run find dead-letters test check format e2e chaos fuzz bench docs figures lock clean
+.PHONY: help setup run find dead-letters test check format e2e chaos fuzz bench peers docs figures lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -46,8 +46,11 @@ chaos: $(VENV)/.dev ## break it under load and count what was lost (an hour; ARG
 fuzz: $(VENV)/.dev ## throw anything at HTTP and at the topic (minutes; ARGS="--cases 5000")
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(VENV)/.dev ## requests a second, CPU a request, calls in flight (minutes; ARGS=--short)
+bench: $(VENV)/.dev ## throughput, cost, latency, limits, beside the peers (ARGS="--short", "--only stages", "--help")
 	$(BIN)/python -m tests.bench $(ARGS)
+
+peers: $(VENV)/.dev ## install whom the bench measures beside us, into the cache (ARGS="litellm portkey")
+	$(BIN)/python -m tests.bench.peers $(ARGS)
 
 docs: $(VENV)/.dev ## write the tables of README.md and .env.example anew from the code
 	$(BIN)/python -m tests.docs.tables

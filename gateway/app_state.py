@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from gateway.dependencies import DependencyWatch
 from gateway.following import AnswerFollower
 from gateway.key_sealer import KeySealer
 from gateway.ports import JobQueue
@@ -15,7 +16,7 @@ from gateway.stats import Stats
 from gateway.stats_reader import StatsReader
 from shared.domain.job import ModelDefaults
 from shared.limits import JobLimits
-from shared.ports import ResponseCache, ResultStore, StreamReader
+from shared.ports import Replicas, ResponseCache, ResultStore, StreamReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Adapters:
     queue: JobQueue
     streams: StreamReader
     cache: ResponseCache
+    replicas: Replicas
     mode: str
     """How jobs travel: "one process" or "distributed"."""
     accepts_caller_keys: bool
@@ -50,6 +52,7 @@ class AppState:
     wait_limits: WaitLimits
     stats: Stats
     reader: StatsReader
+    dependencies: DependencyWatch
 
 
 def app_state(request: Request) -> AppState:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.cached_answers import CachedAnswers
-from gateway.dependencies import watch_dependencies
+from gateway.dependencies import DependencyWatch
 from gateway.error_responses import refusal
 from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
@@ -30,10 +30,12 @@ from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
+from gateway.replica import OwnReport
 from gateway.results_tail import tail_results
 from gateway.routes import (
     asyncapi,
     chat_completions,
+    dashboard,
     events,
     health,
     invoke,
@@ -57,14 +59,30 @@ from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
+from shared.adapters.redis_replicas import RedisReplicas
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
+from shared.replica_telling import told_of
 
 _GRACEFUL_SECONDS = 30
+
+_ROUTED = (
+    invoke,
+    results,
+    events,
+    chat_completions,
+    models,
+    health,
+    stats,
+    metrics,
+    jwks,
+    asyncapi,
+    dashboard,
+)
 
 Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
 
@@ -110,6 +128,7 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
             BoundedJobQueue(queue, gauge),
             RedisAnswerStreams(redis),
             RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
+            RedisReplicas(redis.batches, settings.kafka_request_topic),
             gauge=gauge,
             mode="distributed",
             accepts_caller_keys=sealer is not None,
@@ -133,6 +152,9 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             follower = AnswerFollower(adapters.store, adapters.streams, waits)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             own = Stats(adapters.store)
+            dependencies = DependencyWatch(adapters.store, adapters.queue)
+            is_distributed = adapters.mode == "distributed"
+            report = OwnReport(settings, waits, dependencies, own.started_at, is_distributed=is_distributed)
             WAITING.set_function(lambda: len(waits))
             app.state.gateway = AppState(
                 settings,
@@ -143,13 +165,17 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
                 limits,
                 own,
                 StatsReader(adapters.store),
+                dependencies,
             )
-            async with in_background(own.flush_forever()), in_background(watch_dependencies(adapters)):
+            async with (
+                in_background(own.flush_forever(), dependencies.follow()),
+                told_of(adapters.replicas, report),
+            ):
                 yield
             await own.flush()
 
     app = DocumentedApp(title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan)
-    for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):
+    for module in _ROUTED:
         app.include_router(module.router)
     _handle_errors(app)
     guard(app, clients)

@@ -1,8 +1,8 @@
 -- Store a result, once, add it to the totals, and wake who waits.
--- KEYS: job, totals, mark that outlives the result, the same sums of these seconds
+-- KEYS: job, totals, mark that outlives the result, the same sums of these seconds, the owner's last failures if it is one
 -- ARGV: token, fingerprint, status, result, when it ended (ms) if it may pass or 0, provider calls, retention (ms), notice,
 --   '1' if it comes from another copy, end of the mark (ms from now), how long those seconds are kept (s),
---   then name and amount of each total
+--   then name and amount of each total, and at last what is told of a failure
 local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy, mark_ms, slice_s = unpack(ARGV, 1, 11)
 local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att', 'again')
 local res, tok, ch, fp, st, att, may_run_again = unpack(job)
@@ -23,9 +23,14 @@ redis.call('SET', KEYS[3], '', 'PX', mark_ms)
 local calls = math.max(0, attempts - (att or 0))
 for sums = 2, 4, 2 do
   redis.call('HINCRBY', KEYS[sums], 'provider_calls', calls)
-  for argument = 12, #ARGV, 2 do redis.call('HINCRBY', KEYS[sums], ARGV[argument], ARGV[argument + 1]) end
+  for argument = 12, #ARGV - 1, 2 do redis.call('HINCRBY', KEYS[sums], ARGV[argument], ARGV[argument + 1]) end
 end
 redis.call('EXPIRE', KEYS[4], slice_s)
+if KEYS[5] then
+  redis.call('LPUSH', KEYS[5], ARGV[#ARGV])
+  redis.call('LTRIM', KEYS[5], 0, 19)
+  redis.call('PEXPIRE', KEYS[5], mark_ms)
+end
 for channel in string.gmatch(ch or '', '%S+') do
   redis.call('PUBLISH', channel, notice .. result)
 end

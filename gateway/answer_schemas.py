@@ -142,6 +142,8 @@ class Figures(_Answer):
     provider_calls: int
     retries: dict[str, int]
     errors: dict[str, int]
+    service_faults: int
+    """Errors among them that no caller can mend."""
     cache: dict[str, int]
     tokens: dict[str, int]
     cost_usd: float

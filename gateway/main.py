@@ -30,6 +30,7 @@ from gateway.ports import QueueUnavailable
 from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
+from gateway.recent import Recent
 from gateway.replica import OwnReport
 from gateway.results_tail import tail_results
 from gateway.routes import (
@@ -49,6 +50,7 @@ from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from gateway.stats_reader import StatsReader
+from gateway.stats_report import StatsReport
 from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
@@ -156,6 +158,17 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
             is_distributed = adapters.mode == "distributed"
             report = OwnReport(settings, waits, dependencies, own.started_at, is_distributed=is_distributed)
             WAITING.set_function(lambda: len(waits))
+            stats_report = StatsReport(
+                settings,
+                adapters.mode,
+                adapters.store,
+                adapters.replicas,
+                adapters.gauge,
+                waits,
+                own,
+                StatsReader(adapters.store),
+                dependencies,
+            )
             app.state.gateway = AppState(
                 settings,
                 adapters,
@@ -164,8 +177,8 @@ def create_app(settings: GatewaySettings, connect: Connect = connect) -> FastAPI
                 settings.model_defaults(),
                 limits,
                 own,
-                StatsReader(adapters.store),
-                dependencies,
+                stats_report,
+                Recent(stats_report.make),
             )
             async with (
                 in_background(own.flush_forever(), dependencies.follow()),

@@ -5,24 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gateway.error_responses import STATUS_OF_CODE
-from shared.domain.errors import ErrorCode
+from gateway.service_faults import SERVICE_FAULTS
 from shared.domain.queue_load import QueueLoad
 from shared.domain.replica import Replica
 
 State = Literal["well", "degraded", "failing"]
 Sign = tuple[State, str]
-
-SERVICE_FAULTS = frozenset(
-    {
-        *(code for code, status in STATUS_OF_CODE.items() if status >= 500),  # noqa: PLR2004
-        ErrorCode.DEADLINE_EXCEEDED,
-        ErrorCode.UPSTREAM_AUTHENTICATION,
-        ErrorCode.UPSTREAM_QUOTA_EXCEEDED,
-        ErrorCode.UPSTREAM_RATE_LIMITED,
-    }
-)
-"""Errors that no caller can mend by asking otherwise."""
 
 _LONG_WAIT_SECONDS = 10.0
 _FEWEST_FAULTS = 3

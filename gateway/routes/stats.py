@@ -9,8 +9,7 @@ from gateway.app_state import AppState, app_state
 from gateway.error_responses import json_response
 from gateway.event_stream import PING, EventStream, event
 from gateway.openapi import STATS_ANSWERS, STATS_EVENTS_ANSWERS
-from gateway.queue_history import Peak
-from gateway.stats_report import points, queue_points, report
+from gateway.plot_points import PlotPoints
 from shared.ports import StoreUnavailable
 
 router = APIRouter(tags=["operations"])
@@ -21,8 +20,9 @@ _EVERY_SECONDS = 2.0
 @router.get("/stats", responses=STATS_ANSWERS)
 async def stats(request: Request) -> Response:
     """Figures of the whole service: since it began to count, and of the last 1, 5 and 60 minutes."""
-    body, _ = await report(app_state(request), owner_of(request))
-    return json_response(body)
+    state = app_state(request)
+    body, _ = await state.report.make()
+    return json_response({**body, "last_failed": await state.report.last_failed(owner_of(request))})
 
 
 @router.get("/stats/events", responses=STATS_EVENTS_ANSWERS, response_class=EventStream)
@@ -32,19 +32,15 @@ async def stats_events(request: Request) -> Response:
 
 
 async def _events(state: AppState, owner: str) -> AsyncGenerator[bytes]:
-    known: dict[int, object] = {}
-    known_peaks: dict[int, Peak] = {}
-    gauge = state.adapters.gauge
+    plots, gauge = PlotPoints(), state.adapters.gauge
     while not state.service.waits.is_draining:
         try:
-            body, reading = await report(state, owner)
+            body, reading = await state.recent_report.get()
+            failed = await state.report.last_failed(owner)
         except StoreUnavailable:
             yield PING  # the page says itself that it hears nothing
         else:
-            changed = {start: sums for start, sums in reading.slices.items() if known.get(start, {}) != sums}
-            known = dict(reading.slices)
             peaks = gauge.history.peaks() if gauge is not None else {}
-            risen = {start: peak for start, peak in peaks.items() if known_peaks.get(start) != peak}
-            known_peaks = dict(peaks)
-            yield event({**body, "points": points(changed), "queue_points": queue_points(risen)}, "stats")
+            plotted = {"points": plots.of_jobs(reading.slices), "queue_points": plots.of_queue(peaks)}
+            yield event({**body, **plotted, "last_failed": failed}, "stats")
         await state.service.waits.pause(_EVERY_SECONDS)

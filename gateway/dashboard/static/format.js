@@ -4,6 +4,7 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const digits = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most });
 const three = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
 const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export const NOTHING = "–";
@@ -12,6 +13,9 @@ export function count(number) {
   if (number === null || number === undefined) return NOTHING;
   return number < 100_000 ? whole.format(number) : short.format(number);
 }
+
+/** Where there is little room. */
+export const brief = (number) => (number < 10_000 ? count(number) : short.format(number));
 
 /** [value, unit] */
 export function duration(milliseconds) {
@@ -25,19 +29,25 @@ export function duration(milliseconds) {
 
 export const milliseconds = (value) => duration(value).join(" ").trim();
 
-/** Events in so many seconds as [value, unit]. */
-export function rate(number, seconds, what) {
+/** Jobs that end a second, as [value, unit]; of few, a minute. */
+export function rate(number, seconds) {
   const perSecond = seconds > 0 ? number / seconds : 0;
-  if (perSecond >= 1 || perSecond === 0) return [perSecond < 100 ? digits(1).format(perSecond) : count(perSecond), `${what}/s`];
-  return [digits(1).format(perSecond * 60), `${what}/min`];
+  if (perSecond > 0 && perSecond < 0.1) return [digits(1).format(perSecond * 60), "jobs/min"];
+  return [perSecond < 100 ? digits(1).format(perSecond) : count(perSecond), "jobs/s"];
 }
+
+export const perSecond = (value) => `${digits(2).format(value)}/s`;
 
 export function dollars(amount) {
   if (amount === null || amount === undefined) return NOTHING;
   if (amount === 0) return "$0";
-  if (amount < 0.01) return `$${three.format(amount)}`;
+  if (amount < 0.0001) return `$${three.format(amount)}`;
+  if (amount < 1) return `$${cents.format(amount)}`;
   return amount < 10_000 ? `$${money.format(amount)}` : `$${short.format(amount)}`;
 }
+
+/** For an axis. */
+export const dollarsShort = (amount) => `$${three.format(amount)}`;
 
 export function share(part, all) {
   if (!all) return NOTHING;

@@ -1,7 +1,8 @@
 // The points of the last hour, as columns for the plots.
 
 const HOUR = 3_600;
-const STEP = 10;
+const STEP = 30;
+const SOONEST = 10;
 const SHORTEST = 600;
 
 export class History {
@@ -22,9 +23,14 @@ export class History {
     return this.#jobs.size === 0;
   }
 
-  /** Every ten seconds that are over; a service that has just begun fills the plots, too. */
+  /** How long a point has lasted by now. */
+  secondsOf(point) {
+    return Math.min(point.seconds, this.#now - point.at);
+  }
+
+  /** Every half a minute, also the running one when it has lasted a while; a service that has just begun fills the plots, too. */
   get times() {
-    const latest = Math.floor(this.#now / STEP) * STEP - STEP;
+    const latest = Math.floor((this.#now - SOONEST) / STEP) * STEP;
     const known = [...this.#jobs.keys(), ...this.#queue.keys()];
     const first = Math.min(latest - SHORTEST, ...known);
     const earliest = Math.max(first, latest - HOUR + STEP);

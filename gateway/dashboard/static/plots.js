@@ -1,10 +1,9 @@
 // What is plotted.
 
-import { count, dollars, milliseconds, rate } from "./format.js";
+import { count, dollars, dollarsShort, milliseconds, perSecond } from "./format.js";
 import { Plot } from "./plot.js";
 
 const NO_JOBS = "No job has ended in the last hour";
-const perSecond = (value) => rate(value, 1, "").join(" ");
 const dollarsPerMinute = (value) => `${dollars(value)}/min`;
 
 const PERCENTILES = [
@@ -25,22 +24,22 @@ const failed = ({ requests }) => requests.failed + requests.expired;
 function throughput() {
   const lines = [{ name: "ended", colour: "--p95", isFilled: true }, { name: "failed", colour: "--failing" }];
   const plot = new Plot({ title: "Throughput", hint: "Jobs that ended, a second", lines, write: perSecond, nothing: NO_JOBS });
-  const of = (history, times, read) => history.ofJobs(times, (point) => read(point) / point.seconds, history.isEmpty ? null : 0);
+  const of = (history, times, read) => history.ofJobs(times, (point) => read(point) / history.secondsOf(point), history.isEmpty ? null : 0);
   return { plot, columns: (history, times) => [of(history, times, ended), of(history, times, failed)] };
 }
 
 function queue() {
   const lines = [{ name: "in flight", colour: "--p95", isFilled: true }, { name: "waiting", colour: "--second", dash: [5, 3] }];
-  const hint = "The most in ten seconds, as this gateway has seen it since it began";
+  const hint = "The most in half a minute, as this gateway has seen it since it began";
   const plot = new Plot({ title: "In flight and waiting", hint, lines, write: count, nothing: "No worker has said yet what it runs" });
   return { plot, columns: (history, times) => [history.ofQueue(times, (point) => point.in_flight), history.ofQueue(times, (point) => point.lag)] };
 }
 
 function spending() {
   const lines = [{ name: "spent", colour: "--p95", isFilled: true }];
-  const plot = new Plot({ title: "Spending", hint: "Dollars a minute", lines, write: dollarsPerMinute, axis: dollars, nothing: NO_JOBS });
-  const perMinute = (point) => (point.cost_usd * 60) / point.seconds;
-  return { plot, columns: (history, times) => [history.ofJobs(times, perMinute, history.isEmpty ? null : 0)] };
+  const plot = new Plot({ title: "Spending", hint: "Dollars a minute", lines, write: dollarsPerMinute, axis: dollarsShort, nothing: NO_JOBS });
+  const perMinute = (history) => (point) => (point.cost_usd * 60) / history.secondsOf(point);
+  return { plot, columns: (history, times) => [history.ofJobs(times, perMinute(history), history.isEmpty ? null : 0)] };
 }
 
 export class Plots {

@@ -28,7 +28,7 @@ export function showOutcomes(place, { requests }) {
     { name: "Failed", amount: requests.failed, tone: "failing" },
     { name: "Expired", amount: requests.expired, tone: "failing" },
     { name: "Cancelled", amount: requests.cancelled },
-    { name: "Refused before they became jobs", amount: requests.refused, tone: "degraded" },
+    { name: "Refused", amount: requests.refused, tone: "degraded", hint: "Before they became jobs" },
   ];
   const isAny = rows.some((row) => row.amount);
   showBars(place, isAny ? rows : [], () => empty("Nothing happened in this time", "Send a job, or choose a longer time above."));
@@ -61,7 +61,7 @@ export function showModels(place, { models, cost_usd: cost }) {
 function modelTable(rows) {
   const sums = rows.reduce((sum, [, told]) => ({ answers: sum.answers + told.answers, prompt_tokens: sum.prompt_tokens + told.prompt_tokens,
     completion_tokens: sum.completion_tokens + told.completion_tokens, cost_usd: sum.cost_usd + told.cost_usd }), { answers: 0, prompt_tokens: 0, completion_tokens: 0, cost_usd: 0 });
-  const line = (name, told, isSum) => el("tr", { class: isSum ? "sum" : null }, el("th", { scope: "row" }, name),
+  const line = (name, told, isSum) => el("tr", { class: isSum ? "sum" : null }, el("th", { scope: "row", class: "model" }, name),
     ...[count(told.answers), count(told.prompt_tokens), count(told.completion_tokens), dollars(told.cost_usd)].map(number));
   return table(["Model", "Answers", "Tokens in", "Tokens out", "Spent"], 1, [...rows.map(([name, told]) => line(name, told)), ...(rows.length > 1 ? [line("All", sums, true)] : [])]);
 }
@@ -90,7 +90,7 @@ function failedRow(failure, onLook) {
   const look = el("button", { type: "button", class: "link mono", title: id, "aria-label": `Look at job ${id}`, onclick: () => onLook(id) }, `${id.slice(0, 8)}…`);
   const isToday = new Date(failure.completed_at).toDateString() === new Date().toDateString();
   return el("tr", {}, el("td", {}, el("time", { datetime: failure.completed_at }, (isToday ? clock : day)(failure.completed_at))), el("td", {}, look),
-    el("td", {}, el("span", { class: failure.status === "failed" ? "badge" : "badge plain" }, failure.error_code)), el("td", {}, failure.model), number(count(failure.attempts)), number(milliseconds(failure.total_ms)));
+    el("td", {}, el("span", { class: failure.status === "failed" ? "badge" : "badge plain" }, failure.error_code)), el("td", { class: "model" }, failure.model), number(count(failure.attempts)), number(milliseconds(failure.total_ms)));
 }
 
 function table(names, firstNumber, rows) {

@@ -1,7 +1,7 @@
 // The key figures of a time, and of now.
 
 import { draw, el } from "./dom.js";
-import { age, count, dollars, duration, milliseconds, rate, share } from "./format.js";
+import { age, brief, count, dollars, duration, milliseconds, rate, share } from "./format.js";
 
 const SECONDS = { last_1_minute: 60, last_5_minutes: 300, last_60_minutes: 3_600 };
 
@@ -17,13 +17,13 @@ function tiles(stats, window) {
   const { end_to_end: whole, queue, provider } = told.latency_ms;
   const tokens = told.tokens.prompt_tokens + told.tokens.completion_tokens;
   return [
-    { name: "Throughput", value: rate(ended, secondsOf(stats, window), ""), sub: `${count(ended)} ended` },
-    { name: "Failed", value: [share(bad, ended), ""], sub: ended ? `${count(bad)} of ${count(ended)}` : "no job ended", tone: toneOf(bad, ended) },
-    { name: "End to end, p95", value: duration(whole.p95), sub: percentiles(whole) },
+    { name: "Throughput", value: rate(ended, secondsOf(stats, window)), sub: `${count(ended)} ended` },
+    { name: "Failed", value: [share(bad, ended), ""], sub: failures(bad, ended, told.service_faults), tone: toneOf(Math.min(bad, told.service_faults), ended) },
+    { name: "End to end, p95", value: duration(whole.p95), sub: whole.p99 === null ? "no job ended" : `p99 ${milliseconds(whole.p99)}` },
     { name: "Provider, p95", value: duration(provider.p95), sub: `queue ${milliseconds(queue.p95)}` },
-    { name: "In flight now", value: [count(stats.in_flight), ""], sub: `${count(stats.waiting)} callers held here` },
+    { name: "In flight now", value: [count(stats.in_flight), ""], sub: `${count(stats.waiting)} held here` },
     { name: "Waiting now", value: [count(stats.queue.lag), ""], sub: expectedWait(stats.queue) },
-    { name: "Tokens", value: [count(tokens), ""], sub: `${count(told.tokens.prompt_tokens)} in, ${count(told.tokens.completion_tokens)} out` },
+    { name: "Tokens", value: [count(tokens), ""], sub: `${brief(told.tokens.prompt_tokens)} in, ${brief(told.tokens.completion_tokens)} out` },
     { name: "Spent", value: [dollars(told.cost_usd), ""], sub: told.unpriced_answers ? `${count(told.unpriced_answers)} answers unpriced` : "every answer priced" },
   ];
 }
@@ -43,13 +43,15 @@ function toneOf(bad, ended) {
   return bad / ended < 0.5 ? "degraded" : "failing";
 }
 
-function percentiles({ p50, p99 }) {
-  return p50 === null ? "no job ended" : `p50 ${milliseconds(p50)} · p99 ${milliseconds(p99)}`;
+/** Faults are the service's or its provider's; the others failed for what they asked. */
+function failures(bad, ended, faults) {
+  if (!ended) return "no job ended";
+  return bad ? `${brief(bad)} of ${brief(ended)}, ${brief(Math.min(bad, faults))} faults` : `none of ${brief(ended)}`;
 }
 
 function expectedWait({ lag, expected_wait_seconds: seconds }) {
   if (lag === null) return "no worker reports";
   if (seconds === null) return "how long: not known yet";
-  return seconds < 1 ? "a new job begins at once" : `a new job waits ${age(seconds)}`;
+  return seconds < 1.5 ? "starts within a second" : `a new one waits ${age(seconds)}`;
 }
 

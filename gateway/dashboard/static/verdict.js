@@ -28,8 +28,12 @@ export function showSilence(headline, sub) {
 function lastMinute({ last_1_minute: minute, in_flight: running }) {
   const { succeeded, failed, expired } = minute.requests;
   if (!succeeded && !failed && !expired) return running ? `${count(running)} in flight, none ended in the last minute` : "No job ended in the last minute";
-  const bad = failed + expired;
-  return `Last minute: ${count(succeeded)} answered${bad ? `, ${count(bad)} failed` : ", none failed"}, 95 % of them within ${milliseconds(minute.latency_ms.end_to_end.p95)}`;
+  return `Last minute: ${count(succeeded)} answered, ${failures(failed + expired, minute.service_faults)}. 95 % within ${milliseconds(minute.latency_ms.end_to_end.p95)}`;
+}
+
+function failures(bad, faults) {
+  if (!bad) return "none failed";
+  return faults ? `${count(bad)} failed` : `${count(bad)} failed for what they asked`;
 }
 
 function partsOf({ dependencies, replicas }) {

@@ -216,7 +216,7 @@ class StatsAnswer(_Answer):
     last_5_minutes: Figures
     last_60_minutes: Figures
     replicas: list[ReplicaAnswer]
-    last_failed: list[FailedJobAnswer]
+    failed_jobs: list[FailedJobAnswer]
 
 
 class PublicKey(_Answer):

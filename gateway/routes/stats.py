@@ -22,7 +22,7 @@ async def stats(request: Request) -> Response:
     """Figures of the whole service: since it began to count, and of the last 1, 5 and 60 minutes."""
     state = app_state(request)
     body, _ = await state.report.make()
-    return json_response({**body, "last_failed": await state.report.last_failed(owner_of(request))})
+    return json_response({**body, "failed_jobs": await state.report.last_failed(owner_of(request))})
 
 
 @router.get("/stats/events", responses=STATS_EVENTS_ANSWERS, response_class=EventStream)
@@ -42,5 +42,5 @@ async def _events(state: AppState, owner: str) -> AsyncGenerator[bytes]:
         else:
             peaks = gauge.history.peaks() if gauge is not None else {}
             plotted = {"points": plots.of_jobs(reading.slices), "queue_points": plots.of_queue(peaks)}
-            yield event({**body, **plotted, "last_failed": failed}, "stats")
+            yield event({**body, **plotted, "failed_jobs": failed}, "stats")
         await state.service.waits.pause(_EVERY_SECONDS)

@@ -31,7 +31,7 @@ function onFigures(stats) {
   showWindow();
   plots.show(history);
   showReplicas(byId("replicas"), stats.replicas, Date.parse(stats.timestamp));
-  showFailed(byId("failed"), stats.last_failed, (id) => jobs.look(id));
+  showFailed(byId("failed"), stats.failed_jobs, (id) => jobs.look(id));
   if (isFirst) tryBox.offerModels();
 }
 

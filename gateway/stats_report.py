@@ -61,7 +61,7 @@ class StatsReport:
         }
         return body, reading
 
-    async def last_failed(self, owner: str) -> list[dict[str, Any]]:
+    async def failed_jobs(self, owner: str) -> list[dict[str, Any]]:
         """Single jobs, which are their owner's alone to see."""
         return [failure.model_dump(mode="json") for failure in await self.store.failures(owner)]
 

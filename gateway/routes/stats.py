@@ -22,7 +22,7 @@ async def stats(request: Request) -> Response:
     """Figures of the whole service: since it began to count, and of the last 1, 5 and 60 minutes."""
     state = app_state(request)
     body, _ = await state.report.make()
-    return json_response({**body, "failed_jobs": await state.report.last_failed(owner_of(request))})
+    return json_response({**body, "failed_jobs": await state.report.failed_jobs(owner_of(request))})
 
 
 @router.get("/stats/events", responses=STATS_EVENTS_ANSWERS, response_class=EventStream)
@@ -36,7 +36,7 @@ async def _events(state: AppState, owner: str) -> AsyncGenerator[bytes]:
     while not state.service.waits.is_draining:
         try:
             body, reading = await state.recent_report.get()
-            failed = await state.report.last_failed(owner)
+            failed = await state.report.failed_jobs(owner)
         except StoreUnavailable:
             yield PING  # the page says itself that it hears nothing
         else:

@@ -52,6 +52,6 @@ function failures(bad, ended, faults) {
 function expectedWait({ lag, expected_wait_seconds: seconds }) {
   if (lag === null) return "no worker reports";
   if (seconds === null) return "how long: not known yet";
-  return seconds < 1.5 ? "starts within a second" : `a new one waits ${age(seconds)}`;
+  return seconds < 1.5 ? "starts at once" : `a new one waits ${age(seconds)}`;
 }
 

@@ -24,7 +24,7 @@ function tiles(stats, window) {
     { name: "In flight now", value: [count(stats.in_flight), ""], sub: `${count(stats.waiting)} held here` },
     { name: "Waiting now", value: [count(stats.queue.lag), ""], sub: expectedWait(stats.queue) },
     { name: "Tokens", value: [count(tokens), ""], sub: `${brief(told.tokens.prompt_tokens)} in, ${brief(told.tokens.completion_tokens)} out` },
-    { name: "Spent", value: [dollars(told.cost_usd), ""], sub: told.unpriced_answers ? `${count(told.unpriced_answers)} answers unpriced` : "every answer priced" },
+    { name: "Spent", value: [dollars(told.cost_usd), ""], sub: told.unpriced_answers ? `${count(told.unpriced_answers)} unpriced` : "all priced" },
   ];
 }
 
@@ -51,7 +51,7 @@ function failures(bad, ended, faults) {
 
 function expectedWait({ lag, expected_wait_seconds: seconds }) {
   if (lag === null) return "no worker reports";
-  if (seconds === null) return "how long: not known yet";
+  if (seconds === null) return "wait not known yet";
   return seconds < 1.5 ? "starts at once" : `a new one waits ${age(seconds)}`;
 }
 

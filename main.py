@@ -19,6 +19,7 @@ from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
+from shared.adapters.memory_replicas import MemoryReplicas
 from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_response_cache import RedisResponseCache
@@ -100,6 +101,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
             bounded,
             streams,
             cache,
+            MemoryReplicas(),
             mode="one process",
             accepts_caller_keys=True,
             gauge=gauge,

@@ -19,6 +19,7 @@ from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
+from shared.adapters.redis_replicas import RedisReplicas
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
@@ -26,6 +27,7 @@ from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
+from shared.replica_telling import told_of
 from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
 from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
@@ -45,6 +47,7 @@ from worker.load_report import LoadReport
 from worker.metrics import JOBS_IN_FLIGHT, MeteredEvents
 from worker.ports import LLMClient, ResultLog
 from worker.redis_store_condition import RedisStoreCondition
+from worker.replica import OwnReport
 from worker.result_log import KafkaResultLog
 from worker.result_restorer import restore_in_background
 from worker.service import JobProcessor, Processor
@@ -182,6 +185,9 @@ async def run(
         await stack.enter_async_context(in_background(watch_dependencies(needs)))
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
         report = LoadReport(dispatcher, processor.meter, partial(loads.tell, uuid4().hex))
+        replicas = RedisReplicas(redis.batches, settings.kafka_request_topic)
+        own = OwnReport(settings, processor.meter, report, stop)
+        await stack.enter_async_context(told_of(replicas, own))
         await _consume(settings, dispatcher, handler, report, stop)
 
 

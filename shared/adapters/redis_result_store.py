@@ -22,6 +22,7 @@ from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.adapters.stream_followers import StreamFollowers
 from shared.background import end
+from shared.domain.failed_job import MOST_KEPT, FailedJob, latest_first
 from shared.domain.job import JobId
 from shared.domain.result import (
     Failed,
@@ -191,7 +192,10 @@ class RedisResultStore:
             SLICES_KEPT_SECONDS,
             orjson.dumps(tally(result)),
         ]
-        keys = (TOTALS, _gone_key(run.id), slice_key(slice_of(result.completed_at)))
+        keys = [TOTALS, _gone_key(run.id), slice_key(slice_of(result.completed_at))]
+        if isinstance(result, Failed):
+            keys.append(_failures_key(run.id.owner))
+            arguments.append(FailedJob.of(result).model_dump_json())
         reply = await self._call(self._save, run.id, arguments, *keys)
         match reply[0]:
             case b"saved":
@@ -217,6 +221,11 @@ class RedisResultStore:
         named = itertools.chain.from_iterable(amounts.items())
         arguments = [SLICES_KEPT_SECONDS, instant_ms(now), *named]
         await self._count.run(self.batches, [TOTALS, slice_key(slice_of(now))], arguments)
+
+    async def failures(self, owner: str) -> Sequence[FailedJob]:
+        with store_faults():
+            stored = await self.batches.call("LRANGE", _failures_key(owner), 0, MOST_KEPT - 1)
+        return latest_first(FailedJob.model_validate_json(failure) for failure in stored)
 
     async def is_available(self) -> bool:
         try:
@@ -324,6 +333,10 @@ def notice(job_id: JobId) -> str:
 def slice_key(start: int) -> str:
     """Where the sums of ten seconds are."""
     return f"llm:sums:{start}"
+
+
+def _failures_key(owner: str) -> str:
+    return f"llm:failures:{owner}"
 
 
 def _amounts(stored: Mapping[bytes, bytes]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The measured figures of README.md, taken from what the last `make chaos` and `make bench` left in `.cache`.
+"""The measured figures of README.md: what the last `make chaos`, `bench` and `images` left in `.cache`.
 
 `make figures` writes them. Each point of the bench shows its middle round.
 """
@@ -31,6 +31,11 @@ def bench_table(folder: Path = _RESULTS / "bench") -> str:
     return "\n".join(rows) + f"\n\n{measured}\n\n{_in_flight(results['in_flight'])}"
 
 
+def images_table(folder: Path = _RESULTS / "images") -> str:
+    """As the stage printed it."""
+    return (folder / "results.md").read_text().strip()
+
+
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -58,6 +63,16 @@ def _in_flight(found: dict[str, Any]) -> str:
     )
 
 
+def measured_tables() -> dict[str, str]:
+    """What was measured here; the others stay as they are."""
+    found = {
+        "chaos": (_RESULTS / "chaos", chaos_table),
+        "flood": (_RESULTS / "chaos" / "flood", chaos_table),
+        "bench": (_RESULTS / "bench", bench_table),
+        "images": (_RESULTS / "images", images_table),
+    }
+    return {name: table(folder) for name, (folder, table) in found.items() if folder.exists()}
+
+
 if __name__ == "__main__":
-    flood = chaos_table(_RESULTS / "chaos" / "flood")
-    write_tables({"chaos": chaos_table(), "flood": flood, "bench": bench_table()})
+    write_tables(measured_tables())

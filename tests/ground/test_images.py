@@ -21,6 +21,7 @@ CARRIED = {
         "main.py",
         "requirements/app.txt",
         "requirements/local-model.txt",
+        "requirements/worker.txt",
         "shared",
         "worker",
     ],
@@ -38,27 +39,30 @@ def stages(name: str) -> dict[str, tuple[str, str]]:
     return {parts[at + 1]: (parts[at], parts[at + 2]) for at in range(0, len(parts), 3)}
 
 
-def text_of(image: str) -> str:
-    """The image's last stage with all that it begins from."""
-    found, text, known = image, "", stages(DOCKERFILES[image])
-    while found in known:
-        found, own = known[found]
+def text_of(dockerfile_name: str, stage: str) -> str:
+    """The stage with all that it begins from."""
+    known, text = stages(dockerfile_name), ""
+    while stage in known:
+        stage, own = known[stage]
         text = own + text
     return text
 
 
+def image_text(image: str) -> str:
+    return text_of(DOCKERFILES[image], image)
+
+
 def copied(image: str) -> list[str]:
     """What comes into it from here, also by way of the stages that it copies from."""
-    text, known = text_of(image), stages(DOCKERFILES[image])
-    text += "".join(
-        known[name][1] for name in dict.fromkeys(re.findall(r"^COPY --from=(\S+)", text, re.MULTILINE))
-    )
+    text = image_text(image)
+    sources = dict.fromkeys(re.findall(r"^COPY --from=(\S+)", text, re.MULTILINE))
+    text += "".join(text_of(DOCKERFILES[image], source) for source in sources)
     lines = re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE)
     return sorted(source for line in lines for source in line.split())
 
 
 def variables_of(image: str) -> dict[str, str]:
-    blocks = re.findall(r"^ENV ((?:.*\\\n)*.*)$", text_of(image), re.MULTILINE)
+    blocks = re.findall(r"^ENV ((?:.*\\\n)*.*)$", image_text(image), re.MULTILINE)
     return dict(re.findall(r"(\w+)=(\S+)", "\n".join(blocks)))
 
 
@@ -99,7 +103,7 @@ def test_what_is_copied_exists_and_reaches_the_build(image: str) -> None:
     ],
 )
 def test_a_process_starts_directly_and_not_as_root(image: str, command: list[str]) -> None:
-    lines = text_of(image).splitlines()
+    lines = image_text(image).splitlines()
     assert [line for line in lines if line.startswith("CMD")] == [f"CMD {json.dumps(command)}"]
     assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
 
@@ -107,7 +111,7 @@ def test_a_process_starts_directly_and_not_as_root(image: str, command: list[str
 @pytest.mark.parametrize("image", ["gateway", "worker", "service"])
 def test_the_folder_that_is_written_to_is_a_volume(image: str) -> None:
     folder = Path(variables_of(image)["LLM_LOG_FILE"]).parent
-    lines = text_of(image).splitlines()
+    lines = image_text(image).splitlines()
     assert f"VOLUME {folder}" in lines
     assert f"RUN install -d -o 10001 -g 10001 {folder}" in lines
 

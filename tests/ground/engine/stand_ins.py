@@ -5,7 +5,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.ground.engine.docker_engine import Engine
@@ -15,6 +14,8 @@ from tests.support.kafka_brokers import find_kafka_distribution
 from tests.support.kafka_distribution import cache_folder, make_once
 
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
+_DEBIAN = "bookworm-with-python"
+_PIP_SETTINGS = ("cert", "index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout")
 _FILES = Path(__file__).with_name("stand_ins")
 _LOG4J = Path(__file__).parents[2] / "support" / "kafka_log4j2.properties"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
@@ -22,9 +23,14 @@ _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 def make_stand_ins(engine: Engine) -> None:
     """Under the names that our files use; what is in the cache of the engine is not made again."""
-    _make_python(engine)
+    _import_debian(engine)
+    _build(engine, "python", [PYTHON_IMAGE])
     _build(engine, "redis", [SERVICES["redis"]["image"], REDIS_IMAGE])
     _build(engine, "kafka", [SERVICES["kafka"]["image"], KAFKA_IMAGE])
+
+
+def make_prometheus(engine: Engine) -> None:
+    """Apart: it is large, and one test needs it."""
     _build(engine, "prometheus", [SERVICES["prometheus"]["image"]])
 
 
@@ -33,6 +39,10 @@ def _build(engine: Engine, name: str, tags: list[str]) -> None:
         context = Path(folder)
         for file in _FILES.glob(f"{name}*"):
             shutil.copy(file, context)
+        if name == "python":
+            certificates = ssl.get_default_verify_paths().cafile or f"/{_CERTIFICATES}"
+            shutil.copy(certificates, context / Path(_CERTIFICATES).name)
+            (context / "pip.conf").write_text("\n".join(["[global]", *_pip_settings(), ""]))
         if name == "kafka":
             shutil.copy(_LOG4J, context)
             shutil.copytree(find_kafka_distribution().libs, context / "libs")
@@ -42,39 +52,33 @@ def _build(engine: Engine, name: str, tags: list[str]) -> None:
         )
 
 
-def _make_python(engine: Engine) -> None:
-    if engine.docker_run("images", "--quiet", PYTHON_IMAGE).strip():
+def _import_debian(engine: Engine) -> None:
+    if engine.docker_run("images", "--quiet", _DEBIAN).strip():
         return
-    archive = cache_folder() / "python-on-bookworm.tar"
+    archive = cache_folder() / "bookworm-with-python.tar"
     make_once(archive, _bootstrap)
-    engine.docker_run("import", archive, PYTHON_IMAGE)
+    engine.docker_run("import", archive, _DEBIAN)
 
 
 def _bootstrap(archive: Path) -> None:
-    """Debian with its own Python where the public image has one, and how pip finds packages here."""
     with tempfile.TemporaryDirectory(prefix="debootstrap-") as folder:
         root = Path(folder) / "root"
         packages = "--include=python3,python3-venv,ca-certificates"
         _run("debootstrap", "--variant=minbase", packages, "bookworm", root)
-        for name in ("python", "python3"):
-            (root / "usr/local/bin" / name).symlink_to("/usr/bin/python3.11")
-        shutil.copy(ssl.get_default_verify_paths().cafile or f"/{_CERTIFICATES}", root / _CERTIFICATES)
-        (root / "etc/pip.conf").write_text("\n".join(["[global]", *_pip_settings(), ""]))
         for package in (root / "var/cache/apt/archives").glob("*.deb"):
             package.unlink()
         _run("tar", "--create", "--file", archive, "--directory", root, ".")
 
 
-def _pip_settings() -> Iterator[str]:
+def _pip_settings() -> list[str]:
     """This machine's, whether from files or the environment, without folders that only it has."""
-    printed = _run(sys.executable, "-m", "pip", "config", "list")
-    for line in printed.splitlines():
+    found: dict[str, str] = {}
+    for line in _run(sys.executable, "-m", "pip", "config", "list").splitlines():
         name, _, value = line.partition("=")
-        key = name.rpartition(".")[2]
-        if key == "cert":
-            yield f"cert = /{_CERTIFICATES}"
-        elif key in {"index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout"}:
-            yield f"{key} = {value.strip(chr(39))}"
+        found[name.rpartition(".")[2]] = value.strip("'")
+    if "cert" in found:
+        found["cert"] = f"/{_CERTIFICATES}"
+    return [f"{name} = {found[name]}" for name in _PIP_SETTINGS if name in found]
 
 
 def _run(*command: str | Path) -> str:

@@ -16,6 +16,7 @@ from tests.ground.engine.consumer_group import partitions_of_members
 from tests.ground.engine.containers_seen import seconds_until, wait_until_healthy, wait_until_true
 from tests.ground.engine.measured import Measured
 from tests.ground.engine.product_images import GATEWAY, LOCAL_MODEL, WORKER, inspect
+from tests.ground.engine.stand_ins import make_prometheus
 
 pytestmark = pytest.mark.timeout(1800)
 _JOBS = 45
@@ -73,6 +74,8 @@ def test_three_workers_share_the_partitions_and_one_of_them_dies_under_load(proj
 
 
 def test_prometheus_asks_the_gateway_and_every_worker(project: ComposeProject) -> None:
+    if project.engine.is_own:
+        make_prometheus(project.engine)
     project.up("--no-recreate", "prometheus", profile="observability")
     address = f"http://localhost:{project.ports['prometheus']}/api/v1/targets"
     workers = len(project.containers("worker"))

@@ -45,11 +45,12 @@ def test_the_local_model_that_is_named_answers_in_place_of_every_other(
 
 
 async def test_a_job_that_brings_a_key_goes_to_the_provider(provider: ScriptedProvider) -> None:
-    timeouts = {"connect_timeout_seconds": 5.0, "read_timeout_seconds": 5.0}
     nobody = f"http://127.0.0.1:{free_port()}/v1"
     async with (
-        connect_openai_client(provider.base_url, None, **timeouts) as real,
-        connect_openai_client(nobody, None, **timeouts) as local,
+        connect_openai_client(
+            provider.base_url, None, connect_timeout_seconds=5, read_timeout_seconds=5
+        ) as real,
+        connect_openai_client(nobody, None, connect_timeout_seconds=5, read_timeout_seconds=5) as local,
     ):
         completion = await KeylessClient(real, local).complete(make_job(openai_api_key=KEY), 1)
     assert completion.model == "gpt-4o-mini"
@@ -69,7 +70,7 @@ def test_without_the_model_only_callers_with_keys_are_answered(tmp_path: Path) -
     env = clean_environment(
         LLM_PORT=str(port), LLM_LOG_FILE=str(tmp_path / "events.jsonl"), REDIS_ENABLED="false"
     )
-    command = [sys.executable, "-c", _WITHOUT_MODEL, ROOT / "main.py"]
+    command = [sys.executable, "-c", _WITHOUT_MODEL, str(ROOT / "main.py")]
     with start(command, log_path=tmp_path / "service.log", env=env, cwd=tmp_path) as child:
         wait_until(child, lambda: "gateway_ready" in child.log(), "gateway_ready", 60)
         # Then it says so, and means it

@@ -4,12 +4,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.ground.engine.docker_engine import Engine
 from tests.ground.helm_chart import ROOT
 from tests.support.ports import free_port
 
 _UP = ("up", "--detach", "--no-build")
+_EMPTY = Path(__file__).with_name("__init__.py")
+"""What somebody keeps in `.env` here is not for the tests."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ComposeProject:
         return f"{self.name}_default"
 
     def compose(self, *words: str) -> str:
-        own = ("--project-name", self.name, "--project-directory", str(ROOT), "--env-file", "/dev/null")
+        own = ("--project-name", self.name, "--project-directory", str(ROOT), "--env-file", str(_EMPTY))
         command = [*self.engine.compose, *own, "--file", str(ROOT / "docker-compose.yml"), *words]
         variables = {f"{name.upper()}_HOST_PORT": str(port) for name, port in self.ports.items()}
         return self.engine.run([*command], env=variables).stdout

@@ -32,7 +32,8 @@ class TestEveryImage:
 
     def test_it_runs_as_nobody_who_owns_a_program(self, built: Engine, image: ProductImage) -> None:
         assert inside(built, image, "id -u").strip() == "10001"
-        owned = inside(built, image, "find /app /opt /usr /etc -user 10001 -not -path '/app/logs*'")
+        found = "find / -xdev -user 10001 -not -path '/proc/*' -not -path '/app/logs' 2>/dev/null; true"
+        owned = inside(built, image, found)
         assert owned == ""
 
     def test_there_is_nothing_to_compile_or_install_with(self, built: Engine, image: ProductImage) -> None:
@@ -40,7 +41,7 @@ class TestEveryImage:
             built,
             image,
             "ls /opt/venv/bin | grep -E '^(pip|easy_install)'; command -v gcc cc make;"
-            " find / -xdev -name .cache -o -xdev -path '/var/lib/apt/lists/*_Packages' 2>/dev/null; true",
+            " find / -xdev -name .cache 2>/dev/null; true",
         )
         assert left == ""
 

@@ -47,6 +47,9 @@ def test_the_readmes_curl_is_answered_without_a_key(project: ComposeProject) -> 
     )
     printed = subprocess.run([*command, "--silent"], capture_output=True, check=True, timeout=90)
     answer = orjson.loads(printed.stdout)
+    if "status_url" in answer:  # a busy machine: it took longer than the wait
+        with httpx.Client(base_url=project.url, timeout=90) as client:
+            answer = _result(client, answer["request_id"])
     assert _shape(answer) == _shape(ANSWER), answer
     assert answer["model"] == ANSWER["model"], "the answer says who spoke"
 
@@ -99,7 +102,7 @@ def _spread(project: ComposeProject) -> list[int]:
 
 
 def _submit(client: httpx.Client, request_id: str, number: int) -> None:
-    body = {"request_id": request_id, "user_prompt": f"Tell me about the number {number}.", "max_tokens": 24}
+    body = {"request_id": request_id, "user_prompt": f"Tell me about the number {number}.", "max_tokens": 8}
     assert client.post("/submit", json=body).status_code in {200, 202}
 
 

@@ -14,7 +14,6 @@ _FILES = (
     "tests/contract/test_job_queue.py",
     "tests/integration/test_kafka_topics.py",
     "tests/integration/test_result_reader.py",
-    "tests/integration/test_dead_letters_cli.py",
 )
 _ANOTHER_BROKER = "not (memory or valkey or sentinel or fallback or degraded or noida or inprocess)"
 

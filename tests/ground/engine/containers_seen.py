@@ -27,10 +27,16 @@ def wait_until_healthy(engine: Engine, container: str) -> None:
 
 def seconds_until(engine: Engine, container: str, line: str) -> float:
     """From the start of the container to the first line of its log that holds this."""
-    started = _instant(inspect(engine, container)["State"]["StartedAt"])
+    wait_until_true(lambda: bool(_instants(engine, container, line)), f"{container} says {line}")
+    return min(_instants(engine, container, line)) - _instant(
+        inspect(engine, container)["State"]["StartedAt"]
+    )
+
+
+def _instants(engine: Engine, container: str, line: str) -> list[float]:
     logs = engine.run([engine.docker, "logs", "--timestamps", container])
-    told = (text.split(" ", 1)[0] for text in (logs.stdout + logs.stderr).splitlines() if line in text)
-    return min(_instant(text) for text in told) - started
+    told = (logs.stdout + logs.stderr).splitlines()
+    return [_instant(text.split(" ", 1)[0]) for text in told if line in text]
 
 
 def _instant(text: str) -> float:

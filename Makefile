@@ -1,7 +1,7 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run find dead-letters test check format e2e chaos fuzz bench peers docs figures lock uplot clean
+.PHONY: help setup run find dead-letters test check format e2e images chaos fuzz bench peers docs figures lock uplot clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,9 @@ format: $(VENV)/.dev ## format the code and mend what lint can mend
 
 e2e: $(VENV)/.dev ## only the tests that start the real processes
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+images: $(VENV)/.dev ## build our images, bring docker-compose.yml up and break it (minutes; finds or starts an engine)
+	$(BIN)/python -m pytest tests/ground/engine $(ARGS)
 
 find: $(VENV)/.app ## the whole life of one request, without its content (ID=..., ARGS="--json")
 	@$(BIN)/python -m worker.find $(ID) $(ARGS)

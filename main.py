@@ -39,7 +39,7 @@ from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.llm.traced_client import traced
-from worker.main import connect_llm, connect_processor
+from worker.main import connect_llm, connect_processor, connect_stand_in
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
@@ -55,7 +55,8 @@ class OneProcessSettings(GatewaySettings, WorkerSettings):
     """Gateway and worker in one."""
 
     def needs_local_model(self) -> bool:
-        return not self.openai_api_key.get_secret_value() and not self.openai_base_url
+        """A child of this process: nobody else was named who answers without a key."""
+        return self.is_keyless() and not self.worker_local_model_url and is_installed()
 
 
 @asynccontextmanager
@@ -67,6 +68,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         if tracing is not None:
             events = TracedEvents(events, tracing)
         llm = await stack.enter_async_context(_connect_llm(settings, tracing))
+        stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(
             connect_processor(
@@ -78,6 +80,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 streams=streams,
                 cache=cache,
                 limits=limits,
+                stand_in=stand_in,
             )
         )
         queue = InProcessJobQueue()
@@ -184,11 +187,6 @@ async def _connect_llm(settings: OneProcessSettings, tracing: Tracing | None) ->
 
 def _with_local_model(settings: OneProcessSettings) -> OneProcessSettings:
     """With no key and no server, the local model is the default one."""
-    if not is_installed():
-        raise SystemExit(
-            "configuration error: there is no OPENAI_API_KEY and no OPENAI_BASE_URL, and the local model is "
-            "not installed: set one of them, or run make setup"
-        )
     supported = settings.llm_supported_models
     return settings.model_copy(
         update={
@@ -203,15 +201,27 @@ def _settings() -> OneProcessSettings:
     return _with_local_model(settings) if settings.needs_local_model() else settings
 
 
+def _who_answers(settings: OneProcessSettings) -> str:
+    """A line, if it is not the provider with the service's own key."""
+    if not settings.is_keyless():
+        return ""
+    missing = "No OPENAI_API_KEY and no OPENAI_BASE_URL"
+    if settings.needs_local_model():
+        return f"{missing}: the small local model {LOCAL_MODEL} answers.\n"
+    if settings.worker_local_model_url:
+        return f"{missing}: the local model at {settings.worker_local_model_url} answers.\n"
+    return (
+        f"{missing}, and the local model is not installed (make setup does that): only requests with an "
+        "openai_api_key of their own are answered.\n"
+    )
+
+
 def main() -> None:
     """Read the settings, say what will answer, and serve."""
     end_if_checking(_settings)
     settings = _settings()
     configure_logging("llm-microservice", settings.llm_log_level, is_debug=settings.llm_debug)
-    if settings.needs_local_model():
-        sys.stdout.write(
-            f"No OPENAI_API_KEY and no OPENAI_BASE_URL: the small local model {LOCAL_MODEL} answers.\n"
-        )
+    sys.stdout.write(_who_answers(settings))
     sys.stdout.write(
         "Jobs wait in memory and do not outlive this process.\nTry:\n\n"
         f"  curl -X POST localhost:{settings.llm_port}/invoke -H 'content-type: application/json' "

@@ -34,11 +34,10 @@ def _settings() -> WorkerSettings:
             "configuration error: python -m worker takes jobs from Kafka and stores results in Redis: set "
             "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
         )
-    own_key = settings.openai_api_key.get_secret_value()
-    if not (own_key or settings.openai_base_url or settings.worker_sealing_keys_file):
+    if settings.is_keyless() and not (settings.worker_local_model_url or settings.worker_sealing_keys_file):
         raise SystemExit(
             "configuration error: a worker needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server without "
-            "keys, or WORKER_SEALING_KEYS_FILE to open callers' keys"
+            "keys, or WORKER_LOCAL_MODEL_URL, or WORKER_SEALING_KEYS_FILE to open callers' keys"
         )
     return settings
 

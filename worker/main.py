@@ -4,12 +4,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
 from faststream.kafka import KafkaBroker
 from loguru import logger
+from pydantic import SecretStr
 
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
@@ -37,6 +38,7 @@ from worker.dispatcher import Dispatcher, Handle, Limits, commit_in_background
 from worker.health import serve_health
 from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
+from worker.llm.keyless_client import KeylessClient, wait_for_local_model
 from worker.llm.logged_content import with_content_logged
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
@@ -66,14 +68,35 @@ _PATIENCE_SHARE = 0.5
 async def connect_llm(settings: WorkerSettings, tracing: Tracing | None = None) -> AsyncIterator[LLMClient]:
     """The provider of the settings."""
     key = settings.openai_api_key if settings.openai_api_key.get_secret_value() else None
-    async with connect_openai_client(
-        settings.provider_url(),
+    async with _connect_server(settings, settings.provider_url(), key) as client:
+        yield traced(client, tracing, settings.provider_url())
+
+
+@asynccontextmanager
+async def connect_stand_in(
+    settings: WorkerSettings, tracing: Tracing | None = None
+) -> AsyncIterator[LLMClient | None]:
+    """The local model's server, if it is to answer for want of a key."""
+    url = settings.worker_local_model_url.rstrip("/")
+    if not url or not settings.is_keyless():
+        yield None
+        return
+    if not settings.worker_sealing_keys_file:  # else jobs with keys of their own need not wait for it
+        await wait_for_local_model(url)
+    async with _connect_server(settings, url, None) as client:
+        yield traced(client, tracing, url)
+
+
+def _connect_server(
+    settings: WorkerSettings, url: str, key: SecretStr | None
+) -> AbstractAsyncContextManager[LLMClient]:
+    return connect_openai_client(
+        url,
         key,
         connect_timeout_seconds=settings.worker_connect_timeout_seconds,
         read_timeout_seconds=settings.worker_read_timeout_seconds,
         max_answer_bytes=settings.worker_max_answer_bytes,
-    ) as client:
-        yield traced(client, tracing, settings.provider_url())
+    )
 
 
 @asynccontextmanager
@@ -87,10 +110,14 @@ async def connect_processor(
     streams: StreamWriter,
     cache: ResponseCache,
     limits: JobLimits | None = None,
+    stand_in: LLMClient | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
-    priced = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
-    answering = with_content_logged(priced) if settings.llm_log_content else priced
+    answering: LLMClient = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
+    if stand_in is not None:  # outside the prices, which are the provider's
+        answering = KeylessClient(answering, stand_in)
+    if settings.llm_log_content:
+        answering = with_content_logged(answering)
     metered = MeteredEvents(events)
     retrying = RetryingClient(
         ObservedClient(answering, metered),
@@ -149,6 +176,7 @@ async def run(
         )
         events: EventSink = sink if tracing is None else TracedEvents(sink, tracing)
         llm = await stack.enter_async_context(connect_llm(settings, tracing))
+        stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         reader = KafkaResultReader(
             settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
         )
@@ -165,6 +193,7 @@ async def run(
                 streams=RedisAnswerStreams(redis),
                 cache=RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
                 limits=limits,
+                stand_in=stand_in,
             )
         )
         condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)

@@ -1,4 +1,4 @@
-"""The measured figures of README.md, taken from what the last `make chaos` and `make bench` left in `.cache`.
+"""The measured figures of README.md: what the last `make chaos`, `bench` and `images` left in `.cache`.
 
 `make figures` writes them, and the plots beside the bench. Each point of the bench shows its middle round.
 What was not run since the cache was emptied keeps its figures. The long part of the bench may be a run of its
@@ -53,6 +53,11 @@ def bench_results(folder: Path) -> dict[str, Any]:
     return results
 
 
+def images_table(folder: Path = _RESULTS / "images") -> str:
+    """As the stage printed it."""
+    return (folder / "results.md").read_text().strip()
+
+
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -77,6 +82,7 @@ def main() -> None:
         "chaos": (chaos_table, _RESULTS / "chaos"),
         "flood": (chaos_table, _RESULTS / "chaos" / "flood"),
         "bench": (bench_table, _RESULTS / "bench"),
+        "images": (images_table, _RESULTS / "images"),
     }
     there = {name: maker for name, maker in makers.items() if (maker[1] / "results.md").exists()}
     write_tables({name: make(folder) for name, (make, folder) in there.items()})

@@ -12,6 +12,8 @@ import pytest
 from tests.chaos.outcome import COLUMNS
 from tests.docs.figures import BENCH_COLUMNS
 from tests.docs.tables import ENV_EXAMPLE, MADE, README, ROOT, env_example, tables_of
+from tests.ground.engine.measured import COLUMNS as IMAGE_COLUMNS
+from tests.ground.engine.product_images import IMAGES
 from tests.support.service_processes import clean_environment, one_process
 
 TEXT = README.read_text()
@@ -53,6 +55,13 @@ def test_a_table_of_figures_is_whole_and_says_on_what_it_was_measured(name: str,
         assert rows
         assert all(row.count("|") == header.count("|") for row in rows)
     assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d", text)
+
+
+def test_the_table_of_the_images_names_every_image_and_on_what_it_was_measured() -> None:
+    table = tables_of(TEXT)["images"]
+    assert table.startswith(f"| {' | '.join(IMAGE_COLUMNS)} |")
+    assert re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE) == [image.tag for image in IMAGES]
+    assert re.search(r"2 cores.*Docker.*20\d\d-\d\d-\d\d.*`make images`", table)
 
 
 @pytest.mark.parametrize("name", ["chaos", "flood"])

@@ -12,9 +12,10 @@ from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
 from shared.settings import load_settings
-from tests.ground.helm_chart import EXAMPLES, ROOT, render
+from tests.ground.helm_chart import EXAMPLES, render
 from tests.ground.test_compose import environment
 from tests.ground.test_helm import container, find
+from tests.ground.test_images import variables_of
 from worker.settings import WorkerSettings
 
 SETTINGS: dict[str, type[BaseSettings]] = {"gateway": GatewaySettings, "worker": WorkerSettings}
@@ -53,10 +54,7 @@ def assert_read_by(
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_image(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = re.findall(
-        r"^ENV ((?:.*\\\n)+.*)$", (ROOT / f"Dockerfile.{service}").read_text(), re.MULTILINE
-    )
-    variables = dict(re.findall(r"(\w+)=(\S+)", block))
+    variables = variables_of(service)
     assert set(variables) >= NOT_OURS
     ours = {name: value for name, value in variables.items() if name not in NOT_OURS}
     assert_read_by(service, ours, monkeypatch)

@@ -134,7 +134,9 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
         yield FileEventSink(Path(settings.llm_log_file), settings.llm_log_file_max_bytes)
         return
     async with (
-        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+        connect_kafka_producer(
+            settings.kafka_bootstrap_servers, settings.llm_app_name, settings.kafka_security()
+        ) as producer,
         connect_kafka_event_sink(
             producer,
             metrics_topic=settings.kafka_metrics_topic,

@@ -6,9 +6,9 @@ Every field is the environment variable of the same name in lower case.
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,7 +19,9 @@ from shared.domain.job import ModelDefaults
 from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
 from shared.domain.validation import short_echo
+from shared.kafka_security import KafkaSecurity, Mechanism, Protocol, make_kafka_security
 from shared.settings_check import allowed, without_credentials
+from shared.tls_files import TlsFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Topic = Annotated[
@@ -137,6 +139,21 @@ class ServiceSettings(BaseSettings):
     kafka_enabled: bool = Field(
         default=False, description="true: distributed mode; in one process, events go to Kafka too"
     )
+    kafka_security_protocol: Protocol = Field(
+        "PLAINTEXT", description="How Kafka is connected to: SSL encrypts, SASL signs in with a password"
+    )
+    kafka_sasl_mechanism: Mechanism = Field(
+        "SCRAM-SHA-512", description="How the password is shown; PLAIN sends it as it is"
+    )
+    kafka_sasl_username: str = Field("", description="Kafka user, with SASL_SSL or SASL_PLAINTEXT")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Its password")
+    kafka_ssl_ca_file: str = Field(
+        "", description="PEM file of who signed the brokers' certificates; empty: the system's authorities"
+    )
+    kafka_ssl_cert_file: str = Field(
+        "", description="PEM file of our own certificate, where brokers want one"
+    )
+    kafka_ssl_key_file: str = Field("", description="Its key, without passphrase; empty: in the same file")
     kafka_request_topic: Topic = Field("llm-requests", description="Topic of the jobs")
     kafka_result_topic: Topic = Field("llm-results", description="Topic of every result, as its second copy")
     kafka_metrics_topic: Topic = Field(
@@ -182,6 +199,21 @@ class ServiceSettings(BaseSettings):
     def _check_prices(cls, value: str) -> str:
         parse_own_prices(value)
         return value
+
+    @model_validator(mode="after")
+    def _connections_are_consistent(self) -> Self:
+        self.kafka_security()
+        return self
+
+    def kafka_security(self) -> KafkaSecurity:
+        """Raises ValueError in one line for what contradicts itself, and for files that cannot be used."""
+        return make_kafka_security(
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_sasl_username,
+            self.kafka_sasl_password.get_secret_value(),
+            TlsFiles("KAFKA_SSL", self.kafka_ssl_ca_file, self.kafka_ssl_cert_file, self.kafka_ssl_key_file),
+        )
 
     def limit_table(self) -> LimitTable:
         default = Limits(

@@ -17,6 +17,7 @@ from tests.support.noida_kafka import NoidaKafka
 from tests.support.provider_process import ScriptedProvider
 from tests.support.redis_servers import find_redis, find_valkey
 from tests.support.running import RunningServers
+from tests.support.secured_kafka import SecuredKafka
 from tests.support.server import AnyKafka, AnyRedis, Server
 
 S = TypeVar("S", bound=Server)
@@ -75,6 +76,12 @@ def apache_kafka(servers: RunningServers) -> AnyKafka:
         return servers.get(find_apache_kafka)
     except Unavailable:
         return _running(servers, NoidaKafka)
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(servers: RunningServers) -> SecuredKafka:
+    """Apache Kafka with passwords, certificates and an authorizer."""
+    return _running(servers, SecuredKafka)
 
 
 @pytest.fixture(scope="session", params=[find_redis, find_valkey], ids=["redis", "valkey"])

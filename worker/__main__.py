@@ -8,6 +8,7 @@ from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
+from worker.consumer_faults import consumer_fault
 from worker.main import run
 from worker.settings import WorkerSettings
 
@@ -21,7 +22,7 @@ def main() -> None:
     try:
         uvloop.run(run(settings, _key_file(settings)))
     except (KafkaError, OSError) as fault:
-        raise SystemExit(f"worker failed: {type(fault).__name__}: {fault}") from None
+        raise SystemExit(f"worker failed: {consumer_fault(fault)}") from None
 
 
 def _settings() -> WorkerSettings:

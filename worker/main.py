@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from loguru import logger
 
@@ -15,6 +16,7 @@ from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_result_store import MemoryResultStore
@@ -23,14 +25,17 @@ from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
+from shared.kafka_security import KafkaSecurity
 from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
 from worker.call_sharing import CallSharing
+from worker.consumer_faults import ConsumerFaults
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Limits, commit_in_background
 from worker.health import serve_health
+from worker.kafka_broker_security import broker_security
 from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
 from worker.llm.observed_client import ObservedClient
@@ -105,10 +110,12 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
     """Work until SIGTERM or SIGINT: then leave the group first, and finish the running calls after."""
     # What the client library says while a broker is away, our own lines say once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    security = settings.kafka_security()
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    await _ensure_topics(settings)
+    await _ensure_topics(settings, security)
+    hear_refusals_alone(security)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
@@ -120,7 +127,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         memory = MemoryResultStore(settings.retention())
         store = await stack.enter_async_context(fall_back_to_memory(redis, memory))
         producer = await stack.enter_async_context(
-            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name, security)
         )
         events: EventSink = await stack.enter_async_context(
             connect_kafka_event_sink(
@@ -134,7 +141,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
         events = MeteredEvents(events)
         llm = await stack.enter_async_context(connect_llm(settings))
         reader = KafkaResultReader(
-            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name, security
         )
         source = f"/{settings.llm_app_name}/worker"
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
@@ -176,11 +183,16 @@ async def _consume(
         settings.kafka_bootstrap_servers.split(","),  # FastStream takes a string for one server
         client_id=settings.llm_app_name,
         apply_types=False,  # the handler takes the raw record: nothing to inject
-        logger=None,
+        logger=ConsumerFaults(),
+        security=broker_security(settings.kafka_security()),
         graceful_timeout=_LEAVE_SECONDS,
     )
     subscriber = subscribe(broker, dispatcher, handler, settings)
-    await broker.start()
+    try:
+        await broker.start()
+    except KafkaError:
+        await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
+        raise
     dispatcher.attach(subscriber.consumer)
     logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
         "worker_ready"
@@ -195,7 +207,7 @@ async def _consume(
     logger.bind(cut_off=cut_off).info("worker_stopped")
 
 
-async def _ensure_topics(settings: WorkerSettings) -> None:
+async def _ensure_topics(settings: WorkerSettings, security: KafkaSecurity) -> None:
     await ensure_topics(
         settings.kafka_bootstrap_servers,
         [
@@ -208,6 +220,14 @@ async def _ensure_topics(settings: WorkerSettings) -> None:
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
+        security=security,
+        rights={
+            settings.kafka_request_topic: ("READ",),
+            settings.kafka_result_topic: ("READ", "WRITE"),
+            settings.kafka_metrics_topic: ("WRITE",),
+            settings.kafka_error_topic: ("WRITE",),
+            settings.kafka_dead_letter_topic: ("WRITE",),
+        },
     )
 
 

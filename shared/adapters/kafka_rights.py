@@ -16,7 +16,7 @@ Rights = Mapping[str, tuple[Right, ...]]
 
 _BIT = {"READ": 1 << 3, "WRITE": 1 << 4}
 _UNKNOWN = -(2**31)
-_NOT_AUTHORIZED = 29
+_NOT_AUTHORIZED, _UNKNOWN_TOPIC = 29, 3
 
 
 class _MetadataResponseV8(Response):  # type: ignore[misc] # aiokafka is untyped
@@ -73,17 +73,13 @@ class _RightsRequest(Request[_MetadataRequestV8]):  # type: ignore[misc] # aioka
         self._topics = topics
 
     def build(self, request_class: type[_MetadataRequestV8]) -> _MetadataRequestV8:
+        # A question must not make a topic.
         return request_class(self._topics, False, False, True)
 
 
 async def expect_rights(bootstrap_servers: str, security: KafkaSecurity, wanted: Rights) -> None:
     """Raises `KafkaRefused` with all that is missing; a broker that tells none is believed to give all."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, **security.client_options())
-    try:
-        await client.bootstrap()
-        topics = await _ask(client, list(wanted))
-    finally:
-        await client.close()
+    topics = await _describe(bootstrap_servers, security, list(wanted))
     missing = [
         f"no {right} on topic {topic}"
         for topic, rights in wanted.items()
@@ -92,6 +88,28 @@ async def expect_rights(bootstrap_servers: str, security: KafkaSecurity, wanted:
     ]
     if missing:
         raise KafkaRefused(f"Kafka gives {security.user} {', '.join(missing)}")
+
+
+async def expect_existing(bootstrap_servers: str, security: KafkaSecurity, names: list[str]) -> None:
+    """Who may not create a topic is told so whether it exists or not; somebody else made it, or has to."""
+    for name, topic in (await _describe(bootstrap_servers, security, names)).items():
+        if topic["error_code"] == _NOT_AUTHORIZED:
+            raise KafkaRefused(f"Kafka gives {security.user} no DESCRIBE on topic {name}")
+        if topic["error_code"] == _UNKNOWN_TOPIC:
+            raise KafkaRefused(
+                f"Kafka gives {security.user} no CREATE on topic {name}, and it does not exist"
+            )
+
+
+async def _describe(
+    bootstrap_servers: str, security: KafkaSecurity, names: list[str]
+) -> dict[str, dict[str, Any]]:
+    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, **security.client_options())
+    try:
+        await client.bootstrap()
+        return await _ask(client, names)
+    finally:
+        await client.close()
 
 
 async def _ask(client: AIOKafkaClient, topics: list[str]) -> dict[str, dict[str, Any]]:

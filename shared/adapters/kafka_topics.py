@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from loguru import logger
 
 from shared.adapters.kafka_refusal import KafkaRefused, find_refusal
-from shared.adapters.kafka_rights import Rights, expect_rights
+from shared.adapters.kafka_rights import Rights, expect_existing, expect_rights
 from shared.kafka_security import PLAINTEXT, KafkaSecurity
 
 _RETRY_SECONDS = 1.0
@@ -91,18 +91,6 @@ async def _create(bootstrap_servers: str, topics: list[NewTopic], security: Kafk
             if error.errno not in (0, TopicAlreadyExistsError.errno) and name not in forbidden:
                 raise error(f"cannot create topic {name}")
         if forbidden:
-            await _expect_existing(admin, forbidden, security)
+            await expect_existing(bootstrap_servers, security, forbidden)
     finally:
         await admin.close()
-
-
-async def _expect_existing(admin: AIOKafkaAdminClient, topics: list[str], security: KafkaSecurity) -> None:
-    """Who may not create a topic is told so whether it exists or not; somebody else made it, or has to."""
-    for topic in await admin.describe_topics(topics):
-        error = for_code(topic["error_code"])
-        if error is TopicAuthorizationFailedError:
-            raise KafkaRefused(f"Kafka gives {security.user} no DESCRIBE on topic {topic['topic']}")
-        if error.errno != 0:
-            raise KafkaRefused(
-                f"Kafka gives {security.user} no CREATE on topic {topic['topic']}, and it does not exist"
-            )

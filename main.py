@@ -117,7 +117,7 @@ async def _connect_store(
         return
     async with (
         connect_redis_result_store(
-            settings.redis_url.get_secret_value(),
+            settings.redis_address(),
             max_connections=settings.redis_max_connections,
             retention=settings.retention(),
             queue_dies_with_process=True,

@@ -63,7 +63,7 @@ def _is_meant(entry: Entry, arguments: argparse.Namespace) -> bool:
 
 @asynccontextmanager
 async def _cache(settings: GatewaySettings) -> AsyncIterator[RedisResponseCache]:
-    url = settings.redis_url.get_secret_value()
+    url = settings.redis_address()
     async with connect_redis(url, max_connections=2, timeout_seconds=_TIMEOUT_SECONDS) as (client, _):
         batches = RedisBatches(client)
         try:

@@ -87,7 +87,7 @@ async def connect(settings: GatewaySettings, sealer: KeySealer | None = None) ->
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
-                settings.redis_url.get_secret_value(),
+                settings.redis_address(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )

@@ -20,6 +20,7 @@ from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
 from shared.domain.validation import short_echo
 from shared.kafka_security import KafkaSecurity, Mechanism, Protocol, make_kafka_security
+from shared.redis_url import with_tls_files
 from shared.settings_check import allowed, without_credentials
 from shared.tls_files import TlsFiles
 
@@ -27,7 +28,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Topic = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["llm-requests (letters, digits, . _ -)"])
 ]
-_REDIS_URL = re.compile(r"(redis|rediss|redis\+sentinel|rediss\+sentinel)://|unix:/")
+_REDIS_URL = re.compile(r"rediss?(\+sentinel|\+cluster)?://|unix:/")
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -117,8 +118,15 @@ class ServiceSettings(BaseSettings):
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"),
         examples=["redis://:password@host:6379/0", "redis+sentinel://host:26379/master"],
-        description="Redis or Valkey; may hold a password",
+        description="Redis or Valkey; may hold user and password; `rediss` encrypts",
     )
+    redis_ssl_ca_file: str = Field(
+        "",
+        description="PEM file of who signed Redis' certificate, with a `rediss` address; trusted beside the "
+        "system's authorities",
+    )
+    redis_ssl_cert_file: str = Field("", description="PEM file of our own certificate, where Redis wants one")
+    redis_ssl_key_file: str = Field("", description="Its key, without passphrase; empty: in the same file")
     redis_enabled: bool = Field(default=True, description="false: results live in memory (one process only)")
     redis_ttl_hours: float = Field(
         24,
@@ -203,7 +211,15 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="after")
     def _connections_are_consistent(self) -> Self:
         self.kafka_security()
+        self.redis_address()
         return self
+
+    def redis_address(self) -> str:
+        """With the files; raises ValueError in one line for those that cannot be used."""
+        files = TlsFiles(
+            "REDIS_SSL", self.redis_ssl_ca_file, self.redis_ssl_cert_file, self.redis_ssl_key_file
+        )
+        return with_tls_files(self.redis_url.get_secret_value(), files)
 
     def kafka_security(self) -> KafkaSecurity:
         """Raises ValueError in one line for what contradicts itself, and for files that cannot be used."""

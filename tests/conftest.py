@@ -18,6 +18,7 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.redis_servers import find_redis, find_valkey
 from tests.support.running import RunningServers
 from tests.support.secured_kafka import SecuredKafka
+from tests.support.secured_redis import SecuredRedis
 from tests.support.server import AnyKafka, AnyRedis, Server
 
 S = TypeVar("S", bound=Server)
@@ -89,6 +90,12 @@ def redis_server(request: pytest.FixtureRequest, servers: RunningServers) -> Any
     """Redis and Valkey in turn. Tests that kill a server start their own."""
     find: Callable[[], AnyRedis] = request.param
     return _running(servers, find)
+
+
+@pytest.fixture(scope="session")
+def secured_redis(servers: RunningServers) -> SecuredRedis:
+    """Redis with TLS, which wants certificates."""
+    return _running(servers, SecuredRedis)
 
 
 @pytest.fixture(scope="session")

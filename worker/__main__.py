@@ -3,6 +3,7 @@
 import uvloop
 from aiokafka.errors import KafkaError
 
+from shared.adapters.redis_refusal import RedisRefused
 from shared.garbage_collector import settle_garbage_collector
 from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
@@ -21,7 +22,7 @@ def main() -> None:
     settle_garbage_collector()
     try:
         uvloop.run(run(settings, _key_file(settings)))
-    except (KafkaError, OSError) as fault:
+    except (KafkaError, RedisRefused, OSError) as fault:
         raise SystemExit(f"worker failed: {consumer_fault(fault)}") from None
 
 

@@ -8,6 +8,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from loguru import logger
 
 from shared.adapters.kafka_refusal import KafkaRefused
+from shared.adapters.redis_refusal import RedisRefused
 
 
 class ConsumerFaults:
@@ -33,7 +34,7 @@ def consumer_fault(fault: BaseException) -> str:
             return f"Kafka gives no READ on topic {_subject(fault)}"
         case GroupAuthorizationFailedError():
             return f"Kafka gives no READ on group {_subject(fault)}"
-        case KafkaRefused():
+        case KafkaRefused() | RedisRefused():
             return str(fault)
         case _:
             return f"{type(fault).__name__}: {fault}"

@@ -119,7 +119,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
-                settings.redis_url.get_secret_value(),
+                settings.redis_address(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )

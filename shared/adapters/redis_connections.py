@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 
 from shared.adapters.redis_address import RedisAddress, parse_redis_url
 from shared.adapters.redis_master import CONNECTIONS, PING_SECONDS
+from shared.adapters.redis_refusal import expect_welcome
 from shared.adapters.redis_sentinels import Sentinels
 
 
@@ -30,6 +31,7 @@ async def connect_redis(
     )
     client, listener = Redis.from_pool(pool), Redis.from_pool(listener_pool)
     try:
+        await expect_welcome(client, listener, timeout_seconds)
         yield client, listener
     finally:
         await listener.aclose()

@@ -16,6 +16,7 @@ from tests.contract.result_stores import (
     redis_stores,
 )
 from tests.support.availability import Unavailable
+from tests.support.redis_acl import with_least_rights
 from tests.support.redis_process import RedisServer
 from tests.support.redis_sentinel import find_sentinel
 from tests.support.redis_servers import any_binary, find_redis, find_valkey
@@ -39,7 +40,8 @@ def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAs
         case "redis":
             return redis_stores(servers.get(find_redis).url)
         case "valkey":
-            return redis_stores(servers.get(find_valkey).url)
+            server = servers.get(find_valkey)
+            return redis_stores(with_least_rights(server.url), server.url)
         case "sentinel":
             deployment = servers.get(find_sentinel)
             return redis_stores(deployment.url, deployment.master().url)

@@ -36,6 +36,9 @@ ANY_TEXT = {
     "kafka_ssl_ca_file",
     "kafka_ssl_cert_file",
     "kafka_ssl_key_file",
+    "redis_ssl_ca_file",  # beside the address: test_redis_url.py
+    "redis_ssl_cert_file",
+    "redis_ssl_key_file",
 }
 SECRET = {"redis_url", "openai_api_key"}
 

@@ -158,7 +158,7 @@ async def run(settings: WorkerSettings, key_file: KeyFile | None = None) -> None
                 limits=limits,
             )
         )
-        condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
+        condition = RedisStoreCondition(redis.batches, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)

@@ -32,6 +32,14 @@ class RedisBatches:
             self._sender = asyncio.create_task(self._send_waiting())
         return await reply
 
+    def parts(self, key: str) -> list[str]:
+        """Where a sum or an index is; over a cluster it has one in every shard."""
+        return [key]
+
+    async def run_ids(self) -> list[str]:
+        """Of every server: another one has not all that the one before had."""
+        return [str((await self._client.info("server"))["run_id"])]
+
     async def aclose(self) -> None:
         """Cut off what is under way."""
         if self._sender is not None:

@@ -7,6 +7,7 @@ import ssl
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from shared.adapters.redis_cluster_batches import RedisClusterBatches
 from shared.adapters.redis_script import REDIS_FAULTS, RedisScript
 
 _CHECKED = "llm:rights:"
@@ -16,7 +17,9 @@ class RedisRefused(Exception):
     """Trying again would not help; the message is one line for who runs the service."""
 
 
-async def expect_welcome(client: Redis, listener: Redis, timeout_seconds: float) -> None:
+async def expect_welcome(
+    client: Redis | RedisClusterBatches, listener: Redis, timeout_seconds: float
+) -> None:
     """Raises `RedisRefused`."""
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -31,7 +34,7 @@ async def expect_welcome(client: Redis, listener: Redis, timeout_seconds: float)
             raise RedisRefused(f"Redis {why}") from fault
 
 
-async def _expect_rights(client: Redis) -> None:
+async def _expect_rights(client: Redis | RedisClusterBatches) -> None:
     key = f"{_CHECKED}{secrets.token_hex(8)}"
     missing = await client.eval(RedisScript("check_rights").text, 1, key, key)
     if missing:

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import random
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,8 @@ from typing import Any
 from loguru import logger
 from redis.asyncio import Redis
 
-from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_cluster_batches import RedisClusterBatches
+from shared.adapters.redis_connections import batches_over, connect_redis
 from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.adapters.stream_followers import StreamFollowers
@@ -80,9 +81,15 @@ async def connect_redis_result_store(
 class RedisResultStore:
     """`ResultStore` over one Redis."""
 
-    def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
+    def __init__(
+        self,
+        client: Redis | RedisClusterBatches,
+        retention: timedelta,
+        *,
+        queue_dies_with_process: bool = False,
+    ) -> None:
         self.client = client
-        self.batches = RedisBatches(client)
+        self.batches = batches_over(client)
         self._retention = retention
         self._replica = secrets.token_hex(8)
         self._channel = f"llm:results:{self._replica}"
@@ -202,14 +209,20 @@ class RedisResultStore:
 
     async def totals(self) -> dict[str, int]:
         with store_faults():
-            return _amounts(await self.batches.call("HGETALL", TOTALS))
+            return await self._sums(TOTALS)
 
     async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
         with store_faults():
-            stored = await asyncio.gather(
-                *(self.batches.call("HGETALL", slice_key(start)) for start in starts)
-            )
-        return [_amounts(amounts) for amounts in stored]
+            return await asyncio.gather(*(self._sums(slice_key(start)) for start in starts))
+
+    async def _sums(self, key: str) -> dict[str, int]:
+        """Added up over a cluster's shards."""
+        sums: Counter[str] = Counter()
+        for stored in await asyncio.gather(
+            *(self.batches.call("HGETALL", p) for p in self.batches.parts(key))
+        ):
+            sums.update({name.decode(): int(amount) for name, amount in stored.items()})
+        return dict(sums)
 
     async def count(self, amounts: Mapping[str, int]) -> None:
         now = datetime.now(UTC)
@@ -323,10 +336,6 @@ def notice(job_id: JobId) -> str:
 def slice_key(start: int) -> str:
     """Where the sums of ten seconds are."""
     return f"llm:sums:{start}"
-
-
-def _amounts(stored: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(amount) for name, amount in stored.items()}
 
 
 def _gone_key(job_id: JobId) -> str:

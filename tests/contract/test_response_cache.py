@@ -52,7 +52,8 @@ async def _redis(url: str) -> AsyncIterator[Caches]:
         connect_redis_result_store(url, max_connections=5, retention=timedelta(hours=1)) as one,
         connect_redis_result_store(url, max_connections=5, retention=timedelta(hours=1)) as two,
     ):
-        await one.client.delete("llm:cache")
+        for index in one.batches.parts("llm:cache"):
+            await one.batches.call("DEL", index)
         first, second = (RedisResponseCache(store.batches, MOST) for store in (one, two))
         yield Caches(one, first, second, fingerprint=uuid4().hex)
 

@@ -1,4 +1,4 @@
-"""A Redis that encrypts, wants certificates, and gives the least rights: the whole flow, in both ways to run it."""
+"""A Redis that encrypts, wants certificates and gives the least rights: the whole flow, in both ways."""
 
 import subprocess
 import sys
@@ -57,12 +57,12 @@ def url(
 
 def test_the_whole_flow_needs_no_more(url: str, tmp_path: Path) -> None:
     with httpx.Client(base_url=url, timeout=60) as http:
-        body = {"user_prompt": "What is the capital of France?"}
+        body = {"user_prompt": f"What is the capital of {tmp_path.name}?"}
         first = http.post("/invoke", json=body).raise_for_status()
         assert "RateLimit" in first.headers
         assert http.post("/invoke", json=body).json()["performance"]["cache_hit"]
         with http.stream("POST", "/invoke", json={"user_prompt": "Stream it", "stream": True}) as streamed:
-            assert b"Paris" in streamed.read() or streamed.status_code == 200
+            assert b"data:" in streamed.read()
         request_id = first.json()["request_id"]
         assert http.delete(f"/result/{request_id}").status_code == 204
         assert http.get(f"/result/{request_id}").status_code == 410

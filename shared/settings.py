@@ -117,7 +117,11 @@ class ServiceSettings(BaseSettings):
     )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"),
-        examples=["redis://:password@host:6379/0", "redis+sentinel://host:26379/master"],
+        examples=[
+            "redis://:password@host:6379/0",
+            "redis+sentinel://host:26379/master",
+            "redis+cluster://host:6379",
+        ],
         description="Redis or Valkey; may hold user and password; `rediss` encrypts",
     )
     redis_ssl_ca_file: str = Field(

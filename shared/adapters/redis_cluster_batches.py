@@ -40,11 +40,11 @@ class RedisClusterBatches:
         for tried in range(_MOST_TRIES):
             try:
                 return await self._nodes.batches(self._nodes.of_slot(slot)).call(*command)
-            except AskError as moving:
-                return await self._ask(moving.node_addr, command)
-            except MovedError as moved:
+            except MovedError as moved:  # it is an AskError too
                 fault = moved
                 await self._nodes.learn()
+            except AskError as moving:
+                return await self._ask(moving.node_addr, command)
             except (TryAgainError, ClusterDownError) as passing:
                 fault = passing
                 await asyncio.sleep(_PAUSE_SECONDS * 2**tried)

@@ -87,7 +87,7 @@ async def degraded_fallback_stores(server: RedisServer) -> AsyncIterator[Stores]
 def _forgotten_by_ttl(client: Any) -> Callable[[JobId, float], Awaitable[bool]]:
     async def is_forgotten_in(job_id: JobId, seconds: float) -> bool:
         [key] = [key async for key in client.scan_iter(f"llm:*job:*{job_id.request_id}")]
-        expires_ms = await client.pttl(key)
+        expires_ms: int = await client.pttl(key)
         assert expires_ms != -1, "the key would stay for ever"
         return expires_ms <= seconds * 1000
 

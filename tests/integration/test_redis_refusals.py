@@ -46,7 +46,8 @@ async def refusal(url: str) -> str:
 async def user(admin: Redis, rule: list[str]) -> str:
     """A new one."""
     name = f"user-{uuid4().hex[:8]}"
-    await admin.execute_command("ACL", "SETUSER", name, "on", f">{PASSWORD}", *rule)
+    words = ("ACL", "SETUSER", name, "on", f">{PASSWORD}", *rule)
+    await admin.execute_command(*words)  # type: ignore[no-untyped-call]
     return name
 
 

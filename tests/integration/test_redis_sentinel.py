@@ -142,6 +142,7 @@ async def test_what_one_connection_learns_moves_all_of_them(deployment: Sentinel
         Redis.from_url(old.url) as operator,
         listener.pubsub(ignore_subscribe_messages=True) as subscription,
     ):
+        assert isinstance(client, Redis)
         assert await ports_of_five_connections(client) == {old.port}
         await subscription.subscribe("anything")
         # When sentinels are told of another master, and one connection to the old one, which lives, is cut

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -81,16 +82,16 @@ class RedisCluster(AnyRedis):
         return RedisServer(self._binary, (*_OPTIONS, "--cluster-port", f"{free_port()}", *self._options))
 
     def _bus(self, server: RedisServer) -> int:
-        return int(_do(server, "CONFIG", "GET", "cluster-port")["cluster-port"])  # type: ignore[index, call-overload]
+        return int(_do(server, "CONFIG", "GET", "cluster-port")["cluster-port"])
 
 
 def find_redis_cluster() -> RedisCluster:
     return RedisCluster(any_binary())
 
 
-def _do(server: RedisServer, *words: object) -> object:
+def _do(server: RedisServer, *words: Any) -> Any:
     with Redis(port=server.port, socket_timeout=2, decode_responses=True) as client:
-        return client.execute_command(*words)  # type: ignore[no-untyped-call]
+        return client.execute_command(*words)
 
 
 def _info(server: RedisServer, section: str) -> dict[str, object]:

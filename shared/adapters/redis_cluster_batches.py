@@ -1,6 +1,7 @@
 """`RedisBatches` over a Redis Cluster: a batch a master, and keys of one command in one slot."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,8 @@ from shared.adapters.redis_cluster_nodes import Address, RedisClusterNodes
 
 _MOST_TRIES = 4
 _PAUSE_SECONDS = 0.1
+_PATIENCE_SECONDS = 4.0
+"""Of all tries: a frozen master uses it up with the first one, as a single frozen Redis would."""
 _LOST = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 
@@ -37,7 +40,10 @@ class RedisClusterBatches:
         command, slot = _placed(command)
         await self._nodes.known()
         fault: BaseException = RedisConnectionError("not tried")
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
         for tried in range(_MOST_TRIES):
+            if time.monotonic() > give_up_at:
+                break
             try:
                 return await self._nodes.batches(self._nodes.of_slot(slot)).call(*command)
             except MovedError as moved:  # it is an AskError too

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from shared.adapters.redis_batches import RedisBatches
 
 Address = tuple[str, int]
+_ASK_SECONDS = 1.0
 _FAULTS = (RedisError, OSError, TimeoutError)
 
 
@@ -80,7 +81,8 @@ class RedisClusterNodes:
         fault: BaseException | None = None
         for address in dict.fromkeys([*self.masters, *self._clients, *self._first]):
             try:
-                told: Any = await self.client(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+                async with asyncio.timeout(_ASK_SECONDS):
+                    told: Any = await self.client(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
             except (AuthenticationError, NoPermissionError):
                 raise
             except _FAULTS as other:

@@ -81,11 +81,13 @@ async def test_no_accepted_job_is_lost_when_a_master_is_killed(cluster: RedisClu
             condition = RedisStoreCondition(worker.batches, "results")
             before = await condition.read()
             # When their master is killed
+            await asyncio.to_thread(cluster.allow_failover, is_allowed=False)
             old.kill()
             # Then the store says that it is not whole
             with pytest.raises(StoreUnavailable):
                 await gateway.get(finished)
             assert not await gateway.is_available()
+            await asyncio.to_thread(cluster.allow_failover, is_allowed=True)
             await asyncio.to_thread(cluster.wait_for_failover, old, new)
             # And with the replica in its place nothing is missing, and the caller is woken
             async with asyncio.timeout(20):
@@ -98,6 +100,26 @@ async def test_no_accepted_job_is_lost_when_a_master_is_killed(cluster: RedisClu
         # And the restorer hears that it is another master, which may lack what the old one had
         assert (await condition.read()).server_run != before.server_run
         assert (await worker.totals())["jobs_succeeded"] == 2
+
+
+@ONE
+async def test_a_frozen_master_is_said_to_be_away_and_its_replica_takes_over(cluster: RedisCluster) -> None:
+    old = cluster.masters[0]
+    async with open_store(cluster.url) as store:
+        finished = job_on(cluster, 0)
+        await live(store, finished)
+        with Redis(port=old.port) as client:
+            await asyncio.to_thread(client.wait, 1, 5000)
+        await asyncio.to_thread(cluster.allow_failover, is_allowed=False)
+        old.pause()
+        with pytest.raises(StoreUnavailable):
+            await store.get(finished)
+        await asyncio.to_thread(cluster.allow_failover, is_allowed=True)
+        await asyncio.to_thread(cluster.wait_for_failover, old, cluster.replicas[0])
+        async with asyncio.timeout(20):
+            while not await store.is_available():
+                await asyncio.sleep(0.05)
+        assert await store.get(finished) == Finished(success_of(finished))
 
 
 @ONE

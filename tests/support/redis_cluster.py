@@ -72,6 +72,11 @@ class RedisCluster(AnyRedis):
         """Every slot has a master, by every node that lives, and every replica is in step."""
         _wait(lambda: all(_is_ok(server) for server in self.servers), "the cluster is whole")
 
+    def allow_failover(self, *, is_allowed: bool) -> None:
+        """Whether replicas may take over."""
+        for replica in self.replicas:
+            _do(replica, "CONFIG", "SET", "cluster-replica-no-failover", "no" if is_allowed else "yes")
+
     def wait_for_failover(self, old: RedisServer, new: RedisServer) -> None:
         """Until everybody but `old` takes `new` for a master of a whole cluster."""
         living = [server for server in self.servers if server is not old]

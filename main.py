@@ -134,7 +134,7 @@ async def _connect_store(
         return
     async with (
         connect_redis_result_store(
-            settings.redis_url.get_secret_value(),
+            settings.redis_address(),
             max_connections=settings.redis_max_connections,
             retention=settings.retention(),
             queue_dies_with_process=True,
@@ -154,7 +154,9 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
             yield file_sink
         return
     async with (
-        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+        connect_kafka_producer(
+            settings.kafka_bootstrap_servers, settings.llm_app_name, settings.kafka_security()
+        ) as producer,
         connect_kafka_event_sink(
             producer,
             metrics_topic=settings.kafka_metrics_topic,

@@ -59,6 +59,7 @@ from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_limiter import MemoryLimiter
@@ -103,17 +104,21 @@ async def connect(
     settings: GatewaySettings, sealer: KeySealer | None = None, tracing: Tracing | None = None
 ) -> AsyncIterator[Adapters]:
     """The adapters of distributed mode: Redis and Kafka."""
+    security = settings.kafka_security()
     await ensure_topics(
         settings.kafka_bootstrap_servers,
         [settings.kafka_request_topic, settings.kafka_result_topic],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
+        security=security,
+        rights={settings.kafka_request_topic: ("WRITE",), settings.kafka_result_topic: ("READ",)},
     )
+    hear_refusals_alone(security)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
-                settings.redis_url.get_secret_value(),
+                settings.redis_address(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )
@@ -124,10 +129,10 @@ async def connect(
             settings.limit_table(), settings.own_prices(), redis, store.is_available, MemoryLimiter()
         )
         producer = await stack.enter_async_context(
-            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name, security)
         )
         reader = KafkaResultReader(
-            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name, security
         )
         await stack.enter_async_context(tail_results(store, reader, limits.settle if limits else None))
         source = source_of(settings.llm_app_name, "gateway")

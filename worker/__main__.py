@@ -3,12 +3,14 @@
 import uvloop
 from aiokafka.errors import KafkaError
 
+from shared.adapters.redis_refusal import RedisRefused
 from shared.garbage_collector import settle_garbage_collector
 from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
 from shared.telemetry.tracing import tracing_to
+from worker.consumer_faults import consumer_fault
 from worker.main import run
 from worker.settings import WorkerSettings
 
@@ -23,8 +25,8 @@ def main() -> None:
     try:
         with tracing_to(settings.traces_url(), service, settings.llm_version) as tracing:
             uvloop.run(run(settings, _key_file(settings), tracing))
-    except (KafkaError, OSError) as fault:
-        raise SystemExit(f"worker failed: {type(fault).__name__}: {fault}") from None
+    except (KafkaError, RedisRefused, OSError) as fault:
+        raise SystemExit(f"worker failed: {consumer_fault(fault)}") from None
 
 
 def _settings() -> WorkerSettings:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import partial
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from loguru import logger
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer, is_reachable
+from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
@@ -33,9 +35,11 @@ from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
 from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
 from worker.call_sharing import CallSharing
+from worker.consumer_faults import ConsumerFaults
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Handle, Limits, commit_in_background
 from worker.health import serve_health
+from worker.kafka_broker_security import broker_security
 from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
 from worker.llm.keyless_client import KeylessClient, wait_for_local_model
@@ -148,14 +152,16 @@ async def run(
     """Work until SIGTERM or SIGINT: then leave the group first, and finish the running calls after."""
     # What the client library says while a broker is away, our own lines say once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    security = settings.kafka_security()
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     await ensure_all_topics(settings)
+    hear_refusals_alone(security)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
-                settings.redis_url.get_secret_value(),
+                settings.redis_address(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )
@@ -163,7 +169,7 @@ async def run(
         memory = MemoryResultStore(settings.retention())
         store = await stack.enter_async_context(fall_back_to_memory(redis, memory))
         producer = await stack.enter_async_context(
-            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name, security)
         )
         sink = await stack.enter_async_context(
             connect_kafka_event_sink(
@@ -178,7 +184,7 @@ async def run(
         llm = await stack.enter_async_context(connect_llm(settings, tracing))
         stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         reader = KafkaResultReader(
-            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name, security
         )
         source = source_of(settings.llm_app_name, "worker")
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
@@ -196,7 +202,7 @@ async def run(
                 stand_in=stand_in,
             )
         )
-        condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
+        condition = RedisStoreCondition(redis.batches, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
@@ -237,11 +243,16 @@ async def _consume(
         settings.kafka_bootstrap_servers.split(","),  # FastStream takes a string for one server
         client_id=settings.llm_app_name,
         apply_types=False,  # the handler takes the raw record: nothing to inject
-        logger=None,
+        logger=ConsumerFaults(),
+        security=broker_security(settings.kafka_security()),
         graceful_timeout=_LEAVE_SECONDS,
     )
     subscriber = subscribe(broker, dispatcher, handler, settings)
-    await broker.start()
+    try:
+        await broker.start()
+    except KafkaError:
+        await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
+        raise
     dispatcher.attach(subscriber.consumer)
     logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
         "worker_ready"

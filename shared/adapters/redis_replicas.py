@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_cluster_batches import AnyBatches
 from shared.adapters.redis_script import RedisScript, store_faults
 from shared.domain.replica import REMEMBERED_SECONDS, Replica, ReplicaReport
 
@@ -11,7 +11,7 @@ class RedisReplicas:
     """`Replicas` over Redis; ages are by its clock."""
 
     def __init__(
-        self, batches: RedisBatches, topic: str, remembered_seconds: float = REMEMBERED_SECONDS
+        self, batches: AnyBatches, topic: str, remembered_seconds: float = REMEMBERED_SECONDS
     ) -> None:
         self._batches = batches
         self._key = f"llm:replicas:{topic}"

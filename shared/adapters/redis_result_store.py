@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import random
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,8 @@ import orjson
 from loguru import logger
 from redis.asyncio import Redis
 
-from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_cluster_batches import RedisClusterBatches
+from shared.adapters.redis_connections import batches_over, connect_redis
 from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.adapters.stream_followers import StreamFollowers
@@ -82,9 +83,15 @@ async def connect_redis_result_store(
 class RedisResultStore:
     """`ResultStore` over one Redis."""
 
-    def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
+    def __init__(
+        self,
+        client: Redis | RedisClusterBatches,
+        retention: timedelta,
+        *,
+        queue_dies_with_process: bool = False,
+    ) -> None:
         self.client = client
-        self.batches = RedisBatches(client)
+        self.batches = batches_over(client)
         self._retention = retention
         self._replica = secrets.token_hex(8)
         self._channel = f"llm:results:{self._replica}"
@@ -207,14 +214,20 @@ class RedisResultStore:
 
     async def totals(self) -> dict[str, int]:
         with store_faults():
-            return _amounts(await self.batches.call("HGETALL", TOTALS))
+            return await self._sums(TOTALS)
 
     async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
         with store_faults():
-            stored = await asyncio.gather(
-                *(self.batches.call("HGETALL", slice_key(start)) for start in starts)
-            )
-        return [_amounts(amounts) for amounts in stored]
+            return await asyncio.gather(*(self._sums(slice_key(start)) for start in starts))
+
+    async def _sums(self, key: str) -> dict[str, int]:
+        """Added up over a cluster's shards."""
+        sums: Counter[str] = Counter()
+        for stored in await asyncio.gather(
+            *(self.batches.call("HGETALL", p) for p in self.batches.parts(key))
+        ):
+            sums.update({name.decode(): int(amount) for name, amount in stored.items()})
+        return dict(sums)
 
     async def count(self, amounts: Mapping[str, int]) -> None:
         now = datetime.now(UTC)
@@ -224,7 +237,13 @@ class RedisResultStore:
 
     async def failures(self, owner: str) -> Sequence[FailedJob]:
         with store_faults():
-            stored = await self.batches.call("LRANGE", _failures_key(owner), 0, MOST_KEPT - 1)
+            parts = await asyncio.gather(
+                *(
+                    self.batches.call("LRANGE", part, 0, MOST_KEPT - 1)
+                    for part in self.batches.parts(_failures_key(owner))
+                )
+            )
+        stored = itertools.chain.from_iterable(parts)
         return latest_first(FailedJob.model_validate_json(failure) for failure in stored)
 
     async def is_available(self) -> bool:
@@ -337,10 +356,6 @@ def slice_key(start: int) -> str:
 
 def _failures_key(owner: str) -> str:
     return f"llm:failures:{owner}"
-
-
-def _amounts(stored: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(amount) for name, amount in stored.items()}
 
 
 def _gone_key(job_id: JobId) -> str:

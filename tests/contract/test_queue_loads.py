@@ -20,6 +20,7 @@ MANY = WorkerLoad(waiting=40, running=4, run_seconds=4.0)
 @pytest.fixture
 async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
     async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
+        assert isinstance(client, Redis)
         yield client
 
 

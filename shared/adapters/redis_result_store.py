@@ -244,7 +244,8 @@ class RedisResultStore:
                 )
             )
         stored = itertools.chain.from_iterable(parts)
-        return latest_first(FailedJob.model_validate_json(failure) for failure in stored)
+        known = latest_first(FailedJob.model_validate_json(failure) for failure in stored)
+        return known[:MOST_KEPT]  # each part keeps as many
 
     async def is_available(self) -> bool:
         try:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from shared.adapters.memory_replicas import MemoryReplicas
 from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_connections import connect_redis
 from shared.adapters.redis_replicas import RedisReplicas
 from shared.domain.replica import FRESH_SECONDS, Replica, ReplicaReport, unwell_first
 from shared.ports import Replicas
@@ -30,15 +31,23 @@ LEAVING = WELL.model_copy(update={"name": "pod-2:7", "state": "leaving"})
 
 @pytest.fixture
 async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
-    async with Redis.from_url(any_redis.url) as client:
+    async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
+        assert isinstance(client, Redis)
         yield client
 
 
+@pytest.fixture
+async def batches(client: Redis) -> AsyncIterator[RedisBatches]:
+    batches = RedisBatches(client)
+    yield batches
+    await batches.aclose()
+
+
 @pytest.fixture(params=["memory", "redis"])
-def replicas(request: pytest.FixtureRequest, client: Redis) -> Replicas:
+def replicas(request: pytest.FixtureRequest, batches: RedisBatches) -> Replicas:
     if request.param == "memory":
         return MemoryReplicas()
-    return RedisReplicas(RedisBatches(client), uuid4().hex)
+    return RedisReplicas(batches, uuid4().hex)
 
 
 async def test_the_last_word_of_each_is_told_with_its_age(replicas: Replicas) -> None:
@@ -67,9 +76,11 @@ async def test_who_runs_tells_until_it_ends(replicas: Replicas) -> None:
     assert await replicas.read() == []
 
 
-async def test_who_was_killed_is_silent_and_forgotten_after_a_while(client: Redis) -> None:
+async def test_who_was_killed_is_silent_and_forgotten_after_a_while(
+    client: Redis, batches: RedisBatches
+) -> None:
     topic = uuid4().hex
-    replicas = RedisReplicas(RedisBatches(client), topic, remembered_seconds=0.3)
+    replicas = RedisReplicas(batches, topic, remembered_seconds=0.3)
     await replicas.tell("killed", WELL)
     async with asyncio.timeout(10):
         while await replicas.read():
@@ -82,9 +93,9 @@ async def test_who_was_killed_is_silent_and_forgotten_after_a_while(client: Redi
     assert Replica(WELL, FRESH_SECONDS).state == "well"
 
 
-async def test_a_word_of_a_newer_version_is_left_out(client: Redis) -> None:
+async def test_a_word_of_a_newer_version_is_left_out(client: Redis, batches: RedisBatches) -> None:
     topic = uuid4().hex
-    replicas = RedisReplicas(RedisBatches(client), topic)
+    replicas = RedisReplicas(batches, topic)
     await replicas.tell("a", WELL)
     seconds, _ = await client.time()
     await client.hset(f"llm:replicas:{topic}", "new", f'{seconds * 1000} {{"kind": "scheduler"}}')

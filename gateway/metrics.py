@@ -21,14 +21,13 @@ HTTP_DURATION = QuickHistogram(
 )
 HTTP_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests that are being answered")
 REQUESTS = Counter("llm_requests", "Submissions by what the caller was told", ("outcome",))
-CACHE_HITS = Counter(
-    "llm_cache_hits", "Jobs that a gateway answered from the response cache; no fact tells of them"
-)
 REFUSALS = Counter("llm_refusals", "Requests that never became a job, by their error", ("error_code",))
 WAITING = Gauge("llm_waiting_callers", "Callers that this gateway holds")
 JOINS = Counter("llm_joins", "Submissions of a job that was queued or running already")
 CACHE_LOOKUPS = Counter(
-    "llm_cache_lookups", "Questions that the response cache was asked before a job was made", ("outcome",)
+    "llm_cache_lookups",
+    "Questions that the response cache was asked before a job was made; no fact tells of a `hit`",
+    ("outcome",),
 )
 QUEUE_LAG = Gauge("llm_queue_lag", "Jobs that wait for a worker, as all workers together say")
 QUEUE_DRAIN = Gauge("llm_queue_drain_per_second", "Jobs that the workers end a second")

@@ -1,8 +1,8 @@
 """Facts about jobs, in the past tense. None holds a prompt, an answer or a key.
 
 A fact may be told twice; then `event`, `owner`, `request_id`, `attempt` (of a job: `attempts`) and
-`timestamp` are equal. Calls of a run that died may have been numbered as those of the next run are; their
-times differ.
+`timestamp` are equal; a job's record may be another one. Calls of a run that died may have been numbered as
+those of the next run are; their times differ.
 
 Nothing changes one; yet they are not declared frozen, which would cost 3 µs of a job.
 """

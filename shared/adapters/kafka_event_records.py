@@ -1,10 +1,10 @@
 """Facts as records: all facts of a job on one partition, in their order."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import orjson
@@ -21,11 +21,10 @@ _ERROR = JobFailed.__dataclass_fields__["event"].default
 Ack = asyncio.Future[object]
 
 
-class _Record(NamedTuple):
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes
+_Place = tuple[str, int]
+"""Topic and partition."""
+_Record = tuple[bytes | None, bytes]
+"""Key and value."""
 
 
 class EventRecords:
@@ -44,14 +43,11 @@ class EventRecords:
         acks: list[Ack] = []
         lines: list[bytes] = []
         async with _patiently():
-            partitions = await self._partitions()
             # Those of one partition together, so that what is taken is a beginning of the lines.
-            records = sorted(
-                (self._new(event, partitions) for event in events), key=lambda record: record[:2]
-            )
-            lines = [record.value for record in records]
-            for _, group in groupby(records, key=lambda record: record[:2]):
-                await self._send_batches([*group], acks)
+            places = self._by_place(events, await self._partitions())
+            lines = [record[1] for records in places.values() for record in records]
+            for place, records in places.items():
+                await self._send_batches(place, records, acks)
         return lines or [encode_event(event) for event in events], acks
 
     async def send_lines(self, lines: Sequence[bytes]) -> list[Ack]:
@@ -60,22 +56,23 @@ class EventRecords:
         async with _patiently():
             partitions = await self._partitions()
             for line in lines:
-                acks.append(await self._send(self._again(line, partitions)))
+                acks.append(await self._send(*self._again(line, partitions)))
         return acks
 
-    async def _send_batches(self, records: list[_Record], acks: list[Ack]) -> None:
+    async def _send_batches(self, place: _Place, records: list[_Record], acks: list[Ack]) -> None:
+        topic, partition = place
         while records:
-            batch, first = self._producer.create_batch(), records[0]
+            batch = self._producer.create_batch()
             count = _fill(batch, records)
             if count:
-                ack: Ack = await self._producer.send_batch(batch, first.topic, partition=first.partition)
+                ack: Ack = await self._producer.send_batch(batch, topic, partition=partition)
             else:
-                ack, count = await self._send(first), 1  # larger than a batch
+                ack, count = await self._send(place, records[0]), 1  # larger than a batch
             acks += [ack] * count
             del records[:count]
 
-    async def _send(self, record: _Record) -> Ack:
-        topic, partition, key, value = record
+    async def _send(self, place: _Place, record: _Record) -> Ack:
+        (topic, partition), (key, value) = place, record
         ack: Ack = await self._producer.send(topic, value, key=key, partition=partition)
         return ack
 
@@ -83,26 +80,36 @@ class EventRecords:
         topics = (self._metrics_topic, self._error_topic)
         return {topic: len(await self._producer.partitions_for(topic)) for topic in topics}
 
-    def _new(self, event: Event, partitions: Mapping[str, int]) -> _Record:
-        topic = self._error_topic if isinstance(event, JobFailed) else self._metrics_topic
-        return _record(topic, event.request_id, encode_event(event), partitions)
+    def _by_place(
+        self, events: Sequence[Event], partitions: Mapping[str, int]
+    ) -> dict[_Place, list[_Record]]:
+        places: defaultdict[_Place, list[_Record]] = defaultdict(list)
+        for event in events:
+            topic = self._error_topic if isinstance(event, JobFailed) else self._metrics_topic
+            key = _key(event.request_id)
+            places[topic, _partition(key, partitions[topic])].append((key, encode_event(event)))
+        return places
 
-    def _again(self, line: bytes, partitions: Mapping[str, int]) -> _Record:
+    def _again(self, line: bytes, partitions: Mapping[str, int]) -> tuple[_Place, _Record]:
         fact = orjson.loads(line)
         topic = self._error_topic if fact["event"] == _ERROR else self._metrics_topic
-        return _record(topic, fact["request_id"], line, partitions)
+        key = _key(fact["request_id"])
+        return (topic, _partition(key, partitions[topic])), (key, line)
 
 
-def _record(topic: str, request_id: str | None, line: bytes, partitions: Mapping[str, int]) -> _Record:
-    """CRC-32 says which partition, because Kafka's own hash takes 6 µs in Python."""
-    key = request_id.encode() if request_id else None
-    return _Record(topic, crc32(key or b"") % partitions[topic], key, line)
+def _key(request_id: str | None) -> bytes | None:
+    return request_id.encode() if request_id else None
+
+
+def _partition(key: bytes | None, count: int) -> int:
+    """CRC-32 says which, because Kafka's own hash takes 6 µs in Python."""
+    return crc32(key or b"") % count
 
 
 def _fill(batch: Any, records: Sequence[_Record]) -> int:
     """How many of them fit."""
-    for count, record in enumerate(records):
-        if batch.append(key=record.key, value=record.value, timestamp=None) is None:
+    for count, (key, value) in enumerate(records):
+        if batch.append(key=key, value=value, timestamp=None) is None:
             return count
     return len(records)
 

@@ -12,13 +12,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from loguru import logger
 
-from shared.adapters.file_event_sink import encode_event
-from shared.domain.events import Event, JobFailed
+from shared.domain.events import JobFailed
 
 _SEND_SECONDS = 10.0
 _ERROR = JobFailed.__dataclass_fields__["event"].default
 
 Ack = asyncio.Future[object]
+Fact = tuple[str | None, bool, bytes]
+"""Its request id, whether it is an error, and its line: a tuple, because two are made a job."""
 
 
 _Place = tuple[str, int]
@@ -35,7 +36,7 @@ class EventRecords:
         self._metrics_topic = metrics_topic
         self._error_topic = error_topic
 
-    async def send_events(self, events: Sequence[Event]) -> tuple[Sequence[bytes], list[Ack]]:
+    async def send_facts(self, facts: Sequence[Fact]) -> tuple[Sequence[bytes], list[Ack]]:
         """The facts as lines, in an order that keeps a job's, and the acks of those taken, from the first on.
 
         A batch a partition: a tenth of the CPU of as many single records.
@@ -44,11 +45,11 @@ class EventRecords:
         lines: list[bytes] = []
         async with _patiently():
             # Those of one partition together, so that what is taken is a beginning of the lines.
-            places = self._by_place(events, await self._partitions())
+            places = self._by_place(facts, await self._partitions())
             lines = [record[1] for records in places.values() for record in records]
             for place, records in places.items():
                 await self._send_batches(place, records, acks)
-        return lines or [encode_event(event) for event in events], acks
+        return lines or [line for _, _, line in facts], acks
 
     async def send_lines(self, lines: Sequence[bytes]) -> list[Ack]:
         """The acks of those that were taken, from the first on."""
@@ -80,14 +81,12 @@ class EventRecords:
         topics = (self._metrics_topic, self._error_topic)
         return {topic: len(await self._producer.partitions_for(topic)) for topic in topics}
 
-    def _by_place(
-        self, events: Sequence[Event], partitions: Mapping[str, int]
-    ) -> dict[_Place, list[_Record]]:
+    def _by_place(self, facts: Sequence[Fact], partitions: Mapping[str, int]) -> dict[_Place, list[_Record]]:
         places: defaultdict[_Place, list[_Record]] = defaultdict(list)
-        for event in events:
-            topic = self._error_topic if isinstance(event, JobFailed) else self._metrics_topic
-            key = _key(event.request_id)
-            places[topic, _partition(key, partitions[topic])].append((key, encode_event(event)))
+        for request_id, is_error, line in facts:
+            topic = self._error_topic if is_error else self._metrics_topic
+            key = _key(request_id)
+            places[topic, _partition(key, partitions[topic])].append((key, line))
         return places
 
     def _again(self, line: bytes, partitions: Mapping[str, int]) -> tuple[_Place, _Record]:

@@ -11,9 +11,9 @@ from loguru import logger
 
 from shared.adapters.event_spool import EventSpool
 from shared.adapters.file_event_sink import encode_event
-from shared.adapters.kafka_event_records import Ack, EventRecords
+from shared.adapters.kafka_event_records import Ack, EventRecords, Fact
 from shared.background import end
-from shared.domain.events import Event
+from shared.domain.events import Event, JobFailed
 from shared.telemetry.event_metrics import EVENTS_DROPPED, EVENTS_RESENT
 
 _MOST_WAITING = 100_000
@@ -52,10 +52,10 @@ class KafkaEventSink:
     def __init__(self, records: EventRecords, spool: EventSpool) -> None:
         self._records = records
         self._spool = spool
-        self._waiting: list[Event] = []
+        self._waiting: list[Fact] = []
         self._is_idle = False
         self._told = asyncio.Event()
-        self._in_hand: Sequence[Event] = ()
+        self._in_hand: Sequence[Fact] = ()
         self._late: list[Ack] = []
         """Of the first lines in the spool: sent, not acked."""
         self._is_full = False
@@ -66,7 +66,12 @@ class KafkaEventSink:
         if len(self._waiting) >= _MOST_WAITING:
             self._drop()
             return
-        self._waiting.append(event)
+        try:
+            self._waiting.append((event.request_id, isinstance(event, JobFailed), encode_event(event)))
+        except TypeError:  # a fact costs no job
+            logger.exception("event_not_encoded")
+            EVENTS_DROPPED.inc()
+            return
         if self._is_idle:
             self._is_idle = False
             self._told.set()
@@ -117,8 +122,8 @@ class KafkaEventSink:
 
     def leave(self) -> None:
         """What the sender had not sent is left in the spool."""
-        if events := [*self._in_hand, *self._waiting]:
-            self._spool.append([encode_event(event) for event in events])
+        if facts := [*self._in_hand, *self._waiting]:
+            self._spool.append([line for _, _, line in facts])
         self._spool.close()
 
     async def _gather(self) -> int:
@@ -139,14 +144,14 @@ class KafkaEventSink:
         await self._told.wait()
 
     async def _send_new(self) -> None:
-        lines, acks = await self._records.send_events(self._in_hand)
+        lines, acks = await self._records.send_facts(self._in_hand)
         if len(acks) == len(lines) and await _acked(acks, _SEND_SECONDS) == len(acks):
             return
         logger.warning("events_spooled")
         self._late = acks[: await self._spool_lines(lines)]
 
     async def _spool_in_hand(self) -> int:
-        return await self._spool_lines([encode_event(event) for event in self._in_hand])
+        return await self._spool_lines([line for _, _, line in self._in_hand])
 
     async def _spool_lines(self, lines: Sequence[bytes]) -> int:
         self._in_hand = ()

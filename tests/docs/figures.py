@@ -37,10 +37,11 @@ def telemetry_line(folder: Path = _RESULTS / "bench") -> str:
     results: dict[str, Any] = json.loads((folder / "results.json").read_text())
     found = results["telemetry"]
     busy, paced = (_cost_us(found[name]) for name in ("busy", "paced"))
+    measured = f"{results['machine']}, {results['python']}, {results['brokers']}; {results['at']}"
     return (
-        f"Being seen (facts, series, the line of a request, sums) costs a job {busy} of CPU in a busy process, "
-        f"and {paced} at 500 jobs/s.\n\n{results['machine']}, {results['python']}, {results['brokers']}; a fixed "
-        f"loop took {found['calibration_ms']:.1f} ms; {results['at']}; `{results['command']}`"
+        "Being seen (facts on Kafka, series, the line of a request, sums; gateway and worker together) costs a job "
+        f"{busy} of CPU in a busy process, {paced} at 500 jobs/s.\n\n"
+        f"{measured}; a fixed loop took {found['calibration_ms']:.1f} ms; `{results['command']}`"
     )
 
 

@@ -54,6 +54,12 @@ def test_a_table_of_figures_is_whole_and_says_on_what_it_was_measured(name: str,
     assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d", table)
 
 
+def test_what_being_seen_costs_says_on_what_it_was_measured() -> None:
+    told = tables_of(TEXT)["telemetry"]
+    assert re.search(r"costs a job \d+ µs \(\d+-\d+\)", told)
+    assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d.*`python -m tests.bench", told)
+
+
 @pytest.mark.parametrize("name", ["chaos", "flood"])
 def test_the_campaign_lost_nothing(name: str) -> None:
     rows = [

@@ -49,11 +49,12 @@ fuzz: $(VENV)/.dev ## throw anything at HTTP and at the topic (minutes; ARGS="--
 bench: $(VENV)/.dev ## requests a second, CPU a request, calls in flight (minutes; ARGS=--short)
 	$(BIN)/python -m tests.bench $(ARGS)
 
-docs: $(VENV)/.dev ## write the tables of README.md and .env.example anew from the code
+docs: $(VENV)/.dev ## write the tables of README.md, docs/ and .env.example anew from the code
 	$(BIN)/python -m tests.docs.tables
 
-figures: $(VENV)/.dev ## write the figures of the last chaos and bench into README.md
+figures: $(VENV)/.dev ## write the figures of the last chaos and bench into README.md and docs/
 	$(BIN)/python -m tests.docs.figures
+	$(BIN)/python -m tests.docs.tables
 
 lock: ## pin the requirements anew (needs uv)
 	for extra in gateway worker; do $(COMPILE) --extra $$extra --extra otel --output-file requirements/$$extra.txt; done

@@ -1,4 +1,4 @@
-"""The measured figures of README.md, taken from what the last `make chaos` and `make bench` left in `.cache`.
+"""The measured figures of README.md and docs/: what the last `make chaos` and `make bench` left in `.cache`.
 
 `make figures` writes them. Each point of the bench shows its middle round.
 """
@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.docs.tables import ROOT, write_tables
+from tests.docs.pages import ROOT
+from tests.docs.tables import write_tables
 
 _RESULTS = ROOT / ".cache"
 BENCH_COLUMNS = ["At once", "req/s", "p50 ms", "p99 ms", "CPU µs gateway", "CPU µs worker"]

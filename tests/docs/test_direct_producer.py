@@ -1,4 +1,4 @@
-"""What the README tells a direct producer to run works, with clients that are not ours."""
+"""What docs/produce.md tells a direct producer to run works, with clients that are not ours."""
 
 import re
 import shutil
@@ -14,20 +14,14 @@ import orjson
 import pytest
 
 from tests.conftest import missing
-from tests.docs.tables import README
+from tests.docs.pages import block
 from tests.support.noida_kafka import NoidaKafka
 from tests.support.provider_process import ScriptedProvider
 from tests.support.server import AnyRedis
 from tests.support.service_processes import clean_environment, gateway, worker
 
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
 BROKERS = "localhost:9092"
 ANSWER = "echo: What is the capital of France?"
-
-
-def block(kind: str, word: str) -> str:
-    (found,) = [body for its, body in BLOCKS if its == kind and word in body]
-    return str(found)
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,7 @@ def deployment(
 def test_kcat_asks_and_reads_the_answer(deployment: Deployment) -> None:
     if shutil.which("kcat") is None:
         missing("kcat is not installed")
-    # Given the README's question, sent by kcat
+    # Given the page's question, sent by kcat
     question = block("bash", "kcat -P").replace(BROKERS, deployment.brokers)
     (request_id,) = re.findall(r'"request_id":"([0-9a-f-]+)"', question)
     deployment.run(["bash", "-c", question])

@@ -1,4 +1,4 @@
-"""README.md's two ways to stream, run as they stand there, against the local model."""
+"""docs/call.md's two ways to stream, run as they stand there, against the local model."""
 
 import shlex
 import subprocess
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docs.test_direct_producer import block
+from tests.docs.pages import block
 from tests.support.event_stream import events_of, text_of
 from tests.support.service_processes import one_process
 

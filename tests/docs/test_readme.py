@@ -11,11 +11,12 @@ import pytest
 
 from tests.chaos.outcome import COLUMNS
 from tests.docs.figures import BENCH_COLUMNS
-from tests.docs.tables import ENV_EXAMPLE, MADE, README, ROOT, env_example, tables_of
+from tests.docs.pages import README, ROOT, whole_text
+from tests.docs.tables import ENV_EXAMPLE, MADE, env_example, tables_of
 from tests.support.service_processes import clean_environment, one_process
 
-TEXT = README.read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
+TEXT = whole_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
 CURL = next(body.strip() for kind, body in BLOCKS if kind == "bash" and body.startswith("curl"))
 ANSWER = orjson.loads(next(body for kind, body in BLOCKS if kind == "json"))
 

@@ -106,7 +106,11 @@ def table() -> str:
         COLUMNS,
         ("---", "---", "---:"),
         ("a job that waits or runs", until_end, _rounded(running)),
-        (f"a finished job, an answer as the bench's ({_rounded(_BENCH_LETTERS)} letters)", kept, _rounded(plain)),
+        (
+            f"a finished job, an answer as the bench's ({_rounded(_BENCH_LETTERS)} letters)",
+            kept,
+            _rounded(plain),
+        ),
         *((f"a finished job, an answer of {size:,} letters", kept, _rounded(b)) for size, b in kilo.items()),
         (
             "beside it, the same 1,000 letters for equal questions",

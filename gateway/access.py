@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app_state import AppState, app_state
+from gateway.dashboard.page_files import page_files
 from gateway.error_responses import refusal
 from gateway.known_clients import KnownClients
 from gateway.openapi import describe_tokens
@@ -23,6 +24,7 @@ OPEN_PATHS = frozenset(
         "/asyncapi",
         "/asyncapi.json",
         "/.well-known/jwks.json",
+        *page_files(),
     }
 )
 """What anybody may see. Everything else, also a path that is not there, wants a token."""

@@ -142,6 +142,8 @@ class Figures(_Answer):
     provider_calls: int
     retries: dict[str, int]
     errors: dict[str, int]
+    service_faults: int
+    """Errors among them that no caller can mend."""
     cache: dict[str, int]
     tokens: dict[str, int]
     cost_usd: float
@@ -165,12 +167,47 @@ class QueueState(_Answer):
     expected_wait_seconds: float | None
 
 
+class Verdict(_Answer):
+    """How the service is, and why it is not well."""
+
+    state: Literal["well", "degraded", "failing"]
+    reasons: list[str]
+
+
+class ReplicaAnswer(_Answer):
+    """A process of the service, as it spoke of itself last."""
+
+    kind: Literal["gateway", "worker", "one process"]
+    name: str
+    version: str
+    started_at: datetime
+    state: Literal["well", "leaving", "no kafka", "silent"]
+    busy: int
+    room: int
+    silent_seconds: float
+
+
+class FailedJobAnswer(_Answer):
+    """One of the caller's own last failures."""
+
+    request_id: str
+    model: str
+    status: Literal["failed", "expired", "cancelled"]
+    error_code: str
+    retryable: bool
+    attempts: int
+    total_ms: float
+    completed_at: datetime
+
+
 class StatsAnswer(_Answer):
     """`GET /stats`."""
 
     timestamp: datetime
     mode: str
     scope: Literal["cluster", "process"]
+    verdict: Verdict
+    dependencies: dict[str, bool | None]
     queue: QueueState
     in_flight: int | None
     waiting: int
@@ -178,6 +215,8 @@ class StatsAnswer(_Answer):
     last_1_minute: Figures
     last_5_minutes: Figures
     last_60_minutes: Figures
+    replicas: list[ReplicaAnswer]
+    failed_jobs: list[FailedJobAnswer]
 
 
 class PublicKey(_Answer):

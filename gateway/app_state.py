@@ -1,6 +1,7 @@
 """What the routes share, made once by the lifespan."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 
@@ -9,13 +10,15 @@ from gateway.key_sealer import KeySealer
 from gateway.ports import JobQueue
 from gateway.preferences import WaitLimits
 from gateway.queue_gauge import QueueGauge
+from gateway.recent import Recent
 from gateway.service import JobService
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
-from gateway.stats_reader import StatsReader
+from gateway.stats_reader import Reading
+from gateway.stats_report import StatsReport
 from shared.domain.job import ModelDefaults
 from shared.limits import JobLimits
-from shared.ports import ResponseCache, ResultStore, StreamReader
+from shared.ports import Replicas, ResponseCache, ResultStore, StreamReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Adapters:
     queue: JobQueue
     streams: StreamReader
     cache: ResponseCache
+    replicas: Replicas
     mode: str
     """How jobs travel: "one process" or "distributed"."""
     accepts_caller_keys: bool
@@ -49,7 +53,8 @@ class AppState:
     defaults: ModelDefaults
     wait_limits: WaitLimits
     stats: Stats
-    reader: StatsReader
+    report: StatsReport
+    recent_report: Recent[tuple[dict[str, Any], Reading]]
 
 
 def app_state(request: Request) -> AppState:

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.settings import GatewaySettings
-from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_connections import batches_over, connect_redis
 from shared.adapters.redis_response_cache import Entry, RedisResponseCache
 from shared.ports import StoreUnavailable
 from shared.settings import load_settings
@@ -63,9 +62,9 @@ def _is_meant(entry: Entry, arguments: argparse.Namespace) -> bool:
 
 @asynccontextmanager
 async def _cache(settings: GatewaySettings) -> AsyncIterator[RedisResponseCache]:
-    url = settings.redis_url.get_secret_value()
+    url = settings.redis_address()
     async with connect_redis(url, max_connections=2, timeout_seconds=_TIMEOUT_SECONDS) as (client, _):
-        batches = RedisBatches(client)
+        batches = batches_over(client)
         try:
             yield RedisResponseCache(batches, settings.llm_cache_max_entries)
         finally:

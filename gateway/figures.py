@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gateway.service_faults import SERVICE_FAULTS
 from shared.domain.histogram import percentile_ms
 from shared.domain.totals import NANO
 
@@ -35,6 +36,7 @@ def figures(sums: Amounts) -> dict[str, Any]:
         "provider_calls": sums.get("provider_calls", 0),
         "retries": kinds["retry"],
         "errors": kinds["error"],
+        "service_faults": sum(kinds["error"].get(code, 0) for code in SERVICE_FAULTS),
         "cache": {name: sums.get(f"cache_{name}", 0) for name in ("hits", "misses")},
         "tokens": {name: sums.get(name, 0) for name in ("prompt_tokens", "completion_tokens")},
         "cost_usd": sums.get("nano_dollars", 0) / NANO,

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.cached_answers import CachedAnswers
+from gateway.dependencies import DependencyWatch
 from gateway.error_responses import refusal
 from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
@@ -32,10 +33,13 @@ from gateway.preferences import WaitLimits
 from gateway.queue.kafka_job_queue import KafkaJobQueue
 from gateway.queue.traced_job_queue import TracedJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
+from gateway.recent import Recent
+from gateway.replica import OwnReport
 from gateway.results_tail import tail_results
 from gateway.routes import (
     asyncapi,
     chat_completions,
+    dashboard,
     events,
     health,
     invoke,
@@ -49,30 +53,48 @@ from gateway.service import JobService, RequestRefused
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from gateway.stats_reader import StatsReader
+from gateway.stats_report import StatsReport
 from gateway.traced_requests import TracedRequests
 from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
+from shared.adapters.redis_replicas import RedisReplicas
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
-from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
+from shared.replica_telling import told_of
+from shared.telemetry.process_metrics import BUILD
 from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
 
 _GRACEFUL_SECONDS = 30
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own would tell paths and queries, and keys that were pasted there."""
+
+_ROUTED = (
+    invoke,
+    results,
+    events,
+    chat_completions,
+    models,
+    health,
+    stats,
+    metrics,
+    jwks,
+    asyncapi,
+    dashboard,
+)
 
 Connect = Callable[[GatewaySettings], AbstractAsyncContextManager[Adapters]]
 
@@ -82,17 +104,21 @@ async def connect(
     settings: GatewaySettings, sealer: KeySealer | None = None, tracing: Tracing | None = None
 ) -> AsyncIterator[Adapters]:
     """The adapters of distributed mode: Redis and Kafka."""
+    security = settings.kafka_security()
     await ensure_topics(
         settings.kafka_bootstrap_servers,
         [settings.kafka_request_topic, settings.kafka_result_topic],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
+        security=security,
+        rights={settings.kafka_request_topic: ("WRITE",), settings.kafka_result_topic: ("READ",)},
     )
+    hear_refusals_alone(security)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
-                settings.redis_url.get_secret_value(),
+                settings.redis_address(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )
@@ -103,10 +129,10 @@ async def connect(
             settings.limit_table(), settings.own_prices(), redis, store.is_available, MemoryLimiter()
         )
         producer = await stack.enter_async_context(
-            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name, security)
         )
         reader = KafkaResultReader(
-            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name, security
         )
         await stack.enter_async_context(tail_results(store, reader, limits.settle if limits else None))
         source = source_of(settings.llm_app_name, "gateway")
@@ -122,6 +148,7 @@ async def connect(
             BoundedJobQueue(queue, gauge),
             RedisAnswerStreams(redis),
             RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
+            RedisReplicas(redis.batches, settings.kafka_request_topic),
             gauge=gauge,
             mode="distributed",
             accepts_caller_keys=sealer is not None,
@@ -147,8 +174,23 @@ def create_app(
             follower = AnswerFollower(adapters.store, adapters.streams, waits)
             limits = WaitLimits(settings.llm_default_wait_seconds, settings.llm_max_wait_seconds)
             own = Stats(adapters.store)
+            needed = _needed(settings, adapters)
+            dependencies = DependencyWatch(adapters.store, adapters.queue, needed)
+            is_distributed = adapters.mode == "distributed"
+            report = OwnReport(settings, waits, dependencies, own.started_at, is_distributed=is_distributed)
             WAITING.set_function(lambda: len(waits))
             BUILD.labels(_component(adapters), settings.llm_version).set(1)
+            stats_report = StatsReport(
+                settings,
+                adapters.mode,
+                adapters.store,
+                adapters.replicas,
+                adapters.gauge,
+                waits,
+                own,
+                StatsReader(adapters.store),
+                dependencies,
+            )
             app.state.gateway = AppState(
                 settings,
                 adapters,
@@ -157,11 +199,12 @@ def create_app(
                 settings.model_defaults(),
                 limits,
                 own,
-                StatsReader(adapters.store),
+                stats_report,
+                Recent(stats_report.make),
             )
             async with (
-                in_background(own.flush_forever()),
-                in_background(watch_dependencies(_needs(settings, adapters))),
+                in_background(own.flush_forever(), dependencies.follow()),
+                told_of(adapters.replicas, report),
             ):
                 yield
             await own.flush()
@@ -169,7 +212,7 @@ def create_app(
     app = DocumentedApp(
         title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan, telemetry=_NO_TELEMETRY
     )
-    for module in (invoke, results, events, chat_completions, models, health, stats, metrics, jwks, asyncapi):
+    for module in _ROUTED:
         add_routes(app, module.router)
     _handle_errors(app)
     guard(app, clients)
@@ -183,14 +226,10 @@ def _component(adapters: Adapters) -> str:
     return "gateway" if adapters.mode == "distributed" else "one_process"
 
 
-def _needs(settings: GatewaySettings, adapters: Adapters) -> dict[str, IsUp]:
+def _needed(settings: GatewaySettings, adapters: Adapters) -> set[str]:
     """What this process cannot do its work without, as Prometheus is told."""
-    needs: dict[str, IsUp] = {}
-    if settings.redis_enabled:
-        needs["redis"] = adapters.store.is_available
-    if adapters.mode == "distributed":
-        needs["kafka"] = adapters.queue.is_available
-    return needs
+    needed = {"redis": settings.redis_enabled, "kafka": adapters.mode == "distributed"}
+    return {name for name, is_needed in needed.items() if is_needed}
 
 
 @asynccontextmanager

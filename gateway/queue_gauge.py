@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gateway.metrics import QUEUE_DRAIN, QUEUE_LAG, QUEUE_WAIT
 from gateway.ports import JobQueue, QueueUnavailable
+from gateway.queue_history import QueueHistory
 from shared.domain.job import Job
 from shared.domain.queue_load import QueueLoad
 from shared.ports import StoreUnavailable
@@ -25,6 +26,7 @@ class QueueGauge:
         self._max_wait_seconds = max_wait_seconds
         self._load: QueueLoad | None = None
         self._added = 0
+        self.history = QueueHistory()
 
     @property
     def load(self) -> QueueLoad | None:
@@ -40,6 +42,7 @@ class QueueGauge:
         except StoreUnavailable:
             self._load = None
         self._added = 0
+        self.history.note(self._load)
         _show(self._load)
 
     async def follow(self) -> None:

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from shared.domain.events import Event
+from shared.domain.failed_job import FailedJob
 from shared.domain.job import JobId
+from shared.domain.replica import Replica, ReplicaReport
 from shared.domain.result import Failed, Succeeded
 
 
@@ -204,6 +206,26 @@ class Sums(Protocol):
 
     async def count(self, amounts: Mapping[str, int]) -> None:
         """Add what no result tells, now."""
+        ...
+
+    async def failures(self, owner: str) -> Sequence[FailedJob]:
+        """The owner's last failed jobs, the latest first: as few as a person looks through."""
+        ...
+
+
+class Replicas(Protocol):
+    """The processes of the service, by what they say of themselves. Raises `StoreUnavailable`."""
+
+    async def tell(self, replica: str, report: ReplicaReport) -> None:
+        """Instead of what this replica said before."""
+        ...
+
+    async def leave(self, replica: str) -> None:
+        """It ends in peace, and nobody shall miss it."""
+        ...
+
+    async def read(self) -> Sequence[Replica]:
+        """Those that spoke lately, also if they have fallen silent."""
         ...
 
 

@@ -6,9 +6,9 @@ Every field is the environment variable of the same name in lower case.
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -19,15 +19,18 @@ from shared.domain.job import ModelDefaults
 from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
 from shared.domain.validation import short_echo
+from shared.kafka_security import KafkaSecurity, Mechanism, Protocol, make_kafka_security
+from shared.redis_url import with_tls_files
 from shared.settings_check import allowed, without_credentials
 from shared.telemetry.tracing import is_tracing_installed
+from shared.tls_files import TlsFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Topic = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["llm-requests (letters, digits, . _ -)"])
 ]
 HttpUrl = Annotated[str, Field(pattern=r"^(https?://\S+)?$", examples=["http://collector:4318"])]
-_REDIS_URL = re.compile(r"(redis|rediss|redis\+sentinel|rediss\+sentinel)://|unix:/")
+_REDIS_URL = re.compile(r"rediss?(\+sentinel|\+cluster)?://|unix:/")
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -116,9 +119,20 @@ class ServiceSettings(BaseSettings):
     )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"),
-        examples=["redis://:password@host:6379/0", "redis+sentinel://host:26379/master"],
-        description="Redis or Valkey; may hold a password",
+        examples=[
+            "redis://:password@host:6379/0",
+            "redis+sentinel://host:26379/master",
+            "redis+cluster://host:6379",
+        ],
+        description="Redis or Valkey; may hold user and password; `rediss` encrypts",
     )
+    redis_ssl_ca_file: str = Field(
+        "",
+        description="PEM file of who signed Redis' certificate, with a `rediss` address; trusted beside the "
+        "system's authorities",
+    )
+    redis_ssl_cert_file: str = Field("", description="PEM file of our own certificate, where Redis wants one")
+    redis_ssl_key_file: str = Field("", description="Its key, without passphrase; empty: in the same file")
     redis_enabled: bool = Field(default=True, description="false: results live in memory (one process only)")
     redis_ttl_hours: float = Field(
         24,
@@ -141,6 +155,21 @@ class ServiceSettings(BaseSettings):
     kafka_enabled: bool = Field(
         default=False, description="true: distributed mode; in one process, events go to Kafka too"
     )
+    kafka_security_protocol: Protocol = Field(
+        "PLAINTEXT", description="How Kafka is connected to: SSL encrypts, SASL signs in with a password"
+    )
+    kafka_sasl_mechanism: Mechanism = Field(
+        "SCRAM-SHA-512", description="How the password is shown; PLAIN sends it as it is"
+    )
+    kafka_sasl_username: str = Field("", description="Kafka user, with SASL_SSL or SASL_PLAINTEXT")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Its password")
+    kafka_ssl_ca_file: str = Field(
+        "", description="PEM file of who signed the brokers' certificates; empty: the system's authorities"
+    )
+    kafka_ssl_cert_file: str = Field(
+        "", description="PEM file of our own certificate, where brokers want one"
+    )
+    kafka_ssl_key_file: str = Field("", description="Its key, without passphrase; empty: in the same file")
     kafka_request_topic: Topic = Field("llm-requests", description="Topic of the jobs")
     kafka_result_topic: Topic = Field("llm-results", description="Topic of every result, as its second copy")
     kafka_metrics_topic: Topic = Field(
@@ -206,6 +235,29 @@ class ServiceSettings(BaseSettings):
     def _check_prices(cls, value: str) -> str:
         parse_own_prices(value)
         return value
+
+    @model_validator(mode="after")
+    def _connections_are_consistent(self) -> Self:
+        self.kafka_security()
+        self.redis_address()
+        return self
+
+    def redis_address(self) -> str:
+        """With the files; raises ValueError in one line for those that cannot be used."""
+        files = TlsFiles(
+            "REDIS_SSL", self.redis_ssl_ca_file, self.redis_ssl_cert_file, self.redis_ssl_key_file
+        )
+        return with_tls_files(self.redis_url.get_secret_value(), files)
+
+    def kafka_security(self) -> KafkaSecurity:
+        """Raises ValueError in one line for what contradicts itself, and for files that cannot be used."""
+        return make_kafka_security(
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_sasl_username,
+            self.kafka_sasl_password.get_secret_value(),
+            TlsFiles("KAFKA_SSL", self.kafka_ssl_ca_file, self.kafka_ssl_cert_file, self.kafka_ssl_key_file),
+        )
 
     def limit_table(self) -> LimitTable:
         default = Limits(

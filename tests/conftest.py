@@ -17,6 +17,8 @@ from tests.support.noida_kafka import NoidaKafka
 from tests.support.provider_process import ScriptedProvider
 from tests.support.redis_servers import find_redis, find_valkey
 from tests.support.running import RunningServers
+from tests.support.secured_kafka import SecuredKafka
+from tests.support.secured_redis import SecuredRedis
 from tests.support.server import AnyKafka, AnyRedis, Server
 
 S = TypeVar("S", bound=Server)
@@ -77,11 +79,23 @@ def apache_kafka(servers: RunningServers) -> AnyKafka:
         return _running(servers, NoidaKafka)
 
 
+@pytest.fixture(scope="session")
+def secured_kafka(servers: RunningServers) -> SecuredKafka:
+    """Apache Kafka with passwords, certificates and an authorizer."""
+    return _running(servers, SecuredKafka)
+
+
 @pytest.fixture(scope="session", params=[find_redis, find_valkey], ids=["redis", "valkey"])
 def redis_server(request: pytest.FixtureRequest, servers: RunningServers) -> AnyRedis:
     """Redis and Valkey in turn. Tests that kill a server start their own."""
     find: Callable[[], AnyRedis] = request.param
     return _running(servers, find)
+
+
+@pytest.fixture(scope="session")
+def secured_redis(servers: RunningServers) -> SecuredRedis:
+    """Redis with TLS, which wants certificates."""
+    return _running(servers, SecuredRedis)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 import uvloop
 from aiokafka.errors import KafkaError
 
+from shared.adapters.redis_refusal import RedisRefused
 from shared.garbage_collector import settle_garbage_collector
 from shared.key_file import KeyFile, KeyFileRefused
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
 from shared.telemetry.tracing import tracing_to
+from worker.consumer_faults import consumer_fault
 from worker.main import run
 from worker.settings import WorkerSettings
 
@@ -23,8 +25,8 @@ def main() -> None:
     try:
         with tracing_to(settings.traces_url(), service, settings.llm_version) as tracing:
             uvloop.run(run(settings, _key_file(settings), tracing))
-    except (KafkaError, OSError) as fault:
-        raise SystemExit(f"worker failed: {type(fault).__name__}: {fault}") from None
+    except (KafkaError, RedisRefused, OSError) as fault:
+        raise SystemExit(f"worker failed: {consumer_fault(fault)}") from None
 
 
 def _settings() -> WorkerSettings:
@@ -34,11 +36,10 @@ def _settings() -> WorkerSettings:
             "configuration error: python -m worker takes jobs from Kafka and stores results in Redis: set "
             "KAFKA_ENABLED=true and REDIS_ENABLED=true, or run everything in one process with python main.py"
         )
-    own_key = settings.openai_api_key.get_secret_value()
-    if not (own_key or settings.openai_base_url or settings.worker_sealing_keys_file):
+    if settings.is_keyless() and not (settings.worker_local_model_url or settings.worker_sealing_keys_file):
         raise SystemExit(
             "configuration error: a worker needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server without "
-            "keys, or WORKER_SEALING_KEYS_FILE to open callers' keys"
+            "keys, or WORKER_LOCAL_MODEL_URL, or WORKER_SEALING_KEYS_FILE to open callers' keys"
         )
     return settings
 

@@ -39,18 +39,30 @@ class LoadReport:
         self._meter = meter
         self._tell = tell
         self._every_seconds = every_seconds
+        self.is_cut_off = False
+        """Kafka did not say how far it is when it was asked last."""
 
     async def tell_forever(self, consumer: Positions) -> None:
         """From now on. A report that is missing lets jobs in, so a fault is no more than a line."""
         while True:
             try:
+                load = await self._measured(consumer)
+                WAITING_JOBS.set(load.waiting)
                 async with asyncio.timeout(_ASK_SECONDS):
-                    load = await measure(consumer, self._dispatcher, self._meter)
-                    WAITING_JOBS.set(load.waiting)
                     await self._tell(load)
             except (KafkaError, StoreUnavailable, TimeoutError) as fault:
                 logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("load_not_told")
             await asyncio.sleep(self._every_seconds)
+
+    async def _measured(self, consumer: Positions) -> WorkerLoad:
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                load = await measure(consumer, self._dispatcher, self._meter)
+        except (KafkaError, TimeoutError):
+            self.is_cut_off = True
+            raise
+        self.is_cut_off = False
+        return load
 
 
 async def measure(consumer: Positions, dispatcher: Dispatcher, meter: RunMeter) -> WorkerLoad:

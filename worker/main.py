@@ -4,21 +4,25 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from loguru import logger
+from pydantic import SecretStr
 
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer, is_reachable
+from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
 from shared.adapters.redis_queue_loads import RedisQueueLoads
+from shared.adapters.redis_replicas import RedisReplicas
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
@@ -26,15 +30,19 @@ from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
 from shared.prices import Prices
+from shared.replica_telling import told_of
 from shared.telemetry.process_metrics import BUILD, IsUp, watch_dependencies
 from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
 from worker.call_sharing import CallSharing
+from worker.consumer_faults import ConsumerFaults
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import Dispatcher, Handle, Limits, commit_in_background
 from worker.health import serve_health
+from worker.kafka_broker_security import broker_security
 from worker.keys.caller_keys import CallerKeys
 from worker.leases import keep_leases
+from worker.llm.keyless_client import KeylessClient, wait_for_local_model
 from worker.llm.logged_content import with_content_logged
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
@@ -45,6 +53,7 @@ from worker.load_report import LoadReport
 from worker.metrics import JOBS_IN_FLIGHT, MeteredEvents
 from worker.ports import LLMClient, ResultLog
 from worker.redis_store_condition import RedisStoreCondition
+from worker.replica import OwnReport
 from worker.result_log import KafkaResultLog
 from worker.result_restorer import restore_in_background
 from worker.service import JobProcessor, Processor
@@ -63,14 +72,35 @@ _PATIENCE_SHARE = 0.5
 async def connect_llm(settings: WorkerSettings, tracing: Tracing | None = None) -> AsyncIterator[LLMClient]:
     """The provider of the settings."""
     key = settings.openai_api_key if settings.openai_api_key.get_secret_value() else None
-    async with connect_openai_client(
-        settings.provider_url(),
+    async with _connect_server(settings, settings.provider_url(), key) as client:
+        yield traced(client, tracing, settings.provider_url())
+
+
+@asynccontextmanager
+async def connect_stand_in(
+    settings: WorkerSettings, tracing: Tracing | None = None
+) -> AsyncIterator[LLMClient | None]:
+    """The local model's server, if it is to answer for want of a key."""
+    url = settings.worker_local_model_url.rstrip("/")
+    if not url or not settings.is_keyless():
+        yield None
+        return
+    if not settings.worker_sealing_keys_file:  # else jobs with keys of their own need not wait for it
+        await wait_for_local_model(url)
+    async with _connect_server(settings, url, None) as client:
+        yield traced(client, tracing, url)
+
+
+def _connect_server(
+    settings: WorkerSettings, url: str, key: SecretStr | None
+) -> AbstractAsyncContextManager[LLMClient]:
+    return connect_openai_client(
+        url,
         key,
         connect_timeout_seconds=settings.worker_connect_timeout_seconds,
         read_timeout_seconds=settings.worker_read_timeout_seconds,
         max_answer_bytes=settings.worker_max_answer_bytes,
-    ) as client:
-        yield traced(client, tracing, settings.provider_url())
+    )
 
 
 @asynccontextmanager
@@ -84,10 +114,14 @@ async def connect_processor(
     streams: StreamWriter,
     cache: ResponseCache,
     limits: JobLimits | None = None,
+    stand_in: LLMClient | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept: observed calls inside the one retry layer."""
-    priced = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
-    answering = with_content_logged(priced) if settings.llm_log_content else priced
+    answering: LLMClient = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
+    if stand_in is not None:  # outside the prices, which are the provider's
+        answering = KeylessClient(answering, stand_in)
+    if settings.llm_log_content:
+        answering = with_content_logged(answering)
     metered = MeteredEvents(events)
     retrying = RetryingClient(
         ObservedClient(answering, metered),
@@ -118,14 +152,16 @@ async def run(
     """Work until SIGTERM or SIGINT: then leave the group first, and finish the running calls after."""
     # What the client library says while a broker is away, our own lines say once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    security = settings.kafka_security()
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     await ensure_all_topics(settings)
+    hear_refusals_alone(security)
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(
             connect_redis_result_store(
-                settings.redis_url.get_secret_value(),
+                settings.redis_address(),
                 max_connections=settings.redis_max_connections,
                 retention=settings.retention(),
             )
@@ -133,7 +169,7 @@ async def run(
         memory = MemoryResultStore(settings.retention())
         store = await stack.enter_async_context(fall_back_to_memory(redis, memory))
         producer = await stack.enter_async_context(
-            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name)
+            connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name, security)
         )
         sink = await stack.enter_async_context(
             connect_kafka_event_sink(
@@ -146,8 +182,9 @@ async def run(
         )
         events: EventSink = sink if tracing is None else TracedEvents(sink, tracing)
         llm = await stack.enter_async_context(connect_llm(settings, tracing))
+        stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         reader = KafkaResultReader(
-            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name
+            settings.kafka_bootstrap_servers, settings.kafka_result_topic, settings.llm_app_name, security
         )
         source = source_of(settings.llm_app_name, "worker")
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
@@ -162,9 +199,10 @@ async def run(
                 streams=RedisAnswerStreams(redis),
                 cache=RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
                 limits=limits,
+                stand_in=stand_in,
             )
         )
-        condition = RedisStoreCondition(redis.client, settings.kafka_result_topic)
+        condition = RedisStoreCondition(redis.batches, settings.kafka_result_topic)
         await stack.enter_async_context(restore_in_background(redis, condition, reader))
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
@@ -182,6 +220,9 @@ async def run(
         await stack.enter_async_context(in_background(watch_dependencies(needs)))
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
         report = LoadReport(dispatcher, processor.meter, partial(loads.tell, uuid4().hex))
+        replicas = RedisReplicas(redis.batches, settings.kafka_request_topic)
+        own = OwnReport(settings, processor.meter, report, stop)
+        await stack.enter_async_context(told_of(replicas, own))
         await _consume(settings, dispatcher, handler, report, stop)
 
 
@@ -202,11 +243,16 @@ async def _consume(
         settings.kafka_bootstrap_servers.split(","),  # FastStream takes a string for one server
         client_id=settings.llm_app_name,
         apply_types=False,  # the handler takes the raw record: nothing to inject
-        logger=None,
+        logger=ConsumerFaults(),
+        security=broker_security(settings.kafka_security()),
         graceful_timeout=_LEAVE_SECONDS,
     )
     subscriber = subscribe(broker, dispatcher, handler, settings)
-    await broker.start()
+    try:
+        await broker.start()
+    except KafkaError:
+        await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
+        raise
     dispatcher.attach(subscriber.consumer)
     logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
         "worker_ready"

@@ -9,6 +9,7 @@ from loguru import logger
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import ResultLogUnavailable, Run
+from shared.send_faults import send_fault
 from shared.wire import result_to_record
 from worker.logged_results import LoggedResults
 from worker.ports import ResultReader
@@ -34,7 +35,7 @@ class KafkaResultLog:
             # Trying again would hold its partition for ever; the store has the result.
             logger.bind(**run.id._asdict(), bytes=len(value)).error("result_too_large_for_log")
         except (KafkaError, TimeoutError) as fault:
-            raise ResultLogUnavailable(type(fault).__name__) from fault
+            raise ResultLogUnavailable(send_fault(fault, self._topic)) from fault
 
     async def has_ended(self, job_id: JobId, since: float) -> bool:
         return await self._logged.has_ended(job_id, since)

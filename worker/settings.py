@@ -19,6 +19,14 @@ class WorkerSettings(ServiceSettings):
         examples=["https://host/v1"],
         description=f"Any OpenAI-compatible server; empty: {OPENAI_URL}",
     )
+    worker_local_model_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        examples=["http://local-model:8002/v1"],
+        description="Server of a local model (`python -m worker.llm.local_model --port 8002`), asked in "
+        "place of every model while there is neither OPENAI_API_KEY nor OPENAI_BASE_URL; the answer's "
+        "`model` says so",
+    )
     kafka_consumer_group: str = Field(
         "llm-workers", min_length=1, description="Consumer group of the workers"
     )
@@ -102,6 +110,10 @@ class WorkerSettings(ServiceSettings):
                 f"WORKER_MAX_BACKOFF_SECONDS={self.worker_max_backoff_seconds:g}; allowed: at most that"
             )
         return self
+
+    def is_keyless(self) -> bool:
+        """Nobody else answers a job that brings no key."""
+        return not self.openai_api_key.get_secret_value() and not self.openai_base_url
 
     def provider_url(self) -> str:
         return (self.openai_base_url or OPENAI_URL).rstrip("/")

@@ -31,6 +31,14 @@ async def ensure_all_topics(settings: WorkerSettings) -> list[str]:
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
+        security=settings.kafka_security(),
+        rights={
+            settings.kafka_request_topic: ("READ",),
+            settings.kafka_result_topic: ("READ", "WRITE"),
+            settings.kafka_metrics_topic: ("WRITE",),
+            settings.kafka_error_topic: ("WRITE",),
+            settings.kafka_dead_letter_topic: ("WRITE",),
+        },
     )
     return names
 

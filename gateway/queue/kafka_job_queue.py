@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from gateway.ports import QueueUnavailable
 from shared.adapters.kafka_producer import is_reachable
 from shared.domain.job import Job
+from shared.send_faults import send_fault
 from shared.wire import job_to_record
 
 _ENQUEUE_SECONDS = 10.0
@@ -41,7 +42,9 @@ class KafkaJobQueue:
             async with asyncio.timeout(self._enqueue_seconds):
                 await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
         except (KafkaError, TimeoutError) as fault:
-            raise QueueUnavailable(f"Kafka did not acknowledge the job: {type(fault).__name__}") from fault
+            raise QueueUnavailable(
+                f"Kafka did not acknowledge the job: {send_fault(fault, self._topic)}"
+            ) from fault
 
     async def is_available(self) -> bool:
         return await is_reachable(self._producer)

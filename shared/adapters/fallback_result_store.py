@@ -16,6 +16,7 @@ from loguru import logger
 
 from shared.adapters.memory_result_store import Entry, MemoryResultStore
 from shared.background import in_background
+from shared.domain.failed_job import FailedJob
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
 from shared.ports import (
@@ -164,6 +165,12 @@ class FallbackResultStore:
         if self._degraded.is_set():
             raise StoreUnavailable("it is away")
         await self._durable.count(amounts)
+
+    async def failures(self, owner: str) -> Sequence[FailedJob]:
+        if not self._degraded.is_set():
+            with suppress(StoreUnavailable):
+                return await self._durable.failures(owner)
+        return await self._memory.failures(owner)
 
     async def is_available(self) -> bool:
         """False while degraded: answers come, but they will not outlive the process."""

@@ -96,7 +96,7 @@ class EventRecords:
 def _record(topic: str, request_id: str | None, line: bytes, partitions: Mapping[str, int]) -> _Record:
     """CRC-32 says which partition, because Kafka's own hash takes 6 µs in Python."""
     key = request_id.encode() if request_id else None
-    return _Record(topic, crc32(key or b"") % partitions[topic], key, line)
+    return _Record(topic, fact_partition(key, partitions[topic]), key, line)
 
 
 def _fill(batch: Any, records: Sequence[_Record]) -> int:
@@ -115,3 +115,8 @@ async def _patiently() -> AsyncIterator[None]:
             yield
     except (KafkaError, TimeoutError) as fault:
         logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("events_not_taken")
+
+
+def fact_partition(key: bytes | None, count: int) -> int:
+    """Where the facts about one job are: Kafka's own hash costs ten times as much in Python."""
+    return crc32(key or b"") % count

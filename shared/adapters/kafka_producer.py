@@ -12,7 +12,9 @@ from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
 from aiokafka.partitioner import murmur2
 from loguru import logger
 
+from shared.adapters.kafka_refusal import refusals_explained
 from shared.adapters.kafka_topics import MAX_RECORD_BYTES
+from shared.kafka_security import PLAINTEXT, KafkaSecurity
 
 _STOP_SECONDS = 5.0
 _HEALTH_SECONDS = 1.0
@@ -63,7 +65,9 @@ class RenewedProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is unt
 
 
 @asynccontextmanager
-async def connect_kafka_producer(bootstrap_servers: str, client_id: str) -> AsyncIterator[AIOKafkaProducer]:
+async def connect_kafka_producer(
+    bootstrap_servers: str, client_id: str, security: KafkaSecurity = PLAINTEXT
+) -> AsyncIterator[AIOKafkaProducer]:
     """An idempotent producer that counts a record as sent when every replica in sync has it."""
     producer = RenewedProducer(
         bootstrap_servers=bootstrap_servers,
@@ -76,9 +80,11 @@ async def connect_kafka_producer(bootstrap_servers: str, client_id: str) -> Asyn
         # Of one try, below the time that a caller waits for the acknowledgement. An idempotent producer tries
         # on for ever: a job that was refused meanwhile may still arrive, as one whose answer got lost may.
         request_timeout_ms=8_000,
+        **security.client_options(),
     )
-    await producer.start()
     try:
+        async with refusals_explained(bootstrap_servers, security):
+            await producer.start()
         yield producer
     finally:
         # Without a broker, stopping would wait for records that cannot leave.

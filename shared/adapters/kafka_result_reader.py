@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.domain.result import Failed, Succeeded
+from shared.kafka_security import PLAINTEXT, KafkaSecurity
 from shared.ports import ResultLogUnavailable, Run
 from shared.wire import result_from_record
 
@@ -24,10 +25,13 @@ Told = list[tuple[Run, Succeeded | Failed]]
 class KafkaResultReader:
     """Reads without a group: every process that asks gets everything."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, client_id: str) -> None:
+    def __init__(
+        self, bootstrap_servers: str, topic: str, client_id: str, security: KafkaSecurity = PLAINTEXT
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
         self._client_id = client_id
+        self._security = security
 
     async def follow(self, since: float) -> AsyncIterator[Told]:
         """Everything from `since` (Unix seconds) on, and then what comes, for ever."""
@@ -56,6 +60,7 @@ class KafkaResultReader:
             client_id=self._client_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            **self._security.client_options(),
         )
         try:
             await consumer.start()

@@ -6,8 +6,18 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 from loguru import logger
+
+from shared.adapters.kafka_refusal import KafkaRefused, find_refusal
+from shared.adapters.kafka_rights import Rights, expect_existing, expect_rights
+from shared.kafka_security import PLAINTEXT, KafkaSecurity
 
 _RETRY_SECONDS = 1.0
 _TRY_SECONDS = 10.0
@@ -23,11 +33,14 @@ async def ensure_topics(
     replication_factor: int,
     kept: Mapping[str, timedelta] | None = None,
     patience_seconds: float = 60.0,
+    security: KafkaSecurity = PLAINTEXT,
+    rights: Rights | None = None,
 ) -> None:
     """Create each topic unless it exists; an existing one keeps its partitions.
 
     `kept`: topics whose records are needed for so long; none is kept shorter than Kafka's usual 7 days.
-    A broker that is not up yet is waited for; after `patience_seconds` its error is raised.
+    A broker that is not up yet is waited for; after `patience_seconds` its error is raised. One that refuses
+    us, or gives less than `rights`, is `KafkaRefused` at once.
     """
     wanted = [
         NewTopic(name, partitions, replication_factor, topic_configs=_configs((kept or {}).get(name)))
@@ -38,14 +51,26 @@ async def ensure_topics(
         try:
             # A new client each time: one that knows a dead controller asks it again and again.
             async with asyncio.timeout(_TRY_SECONDS):
-                await _create(bootstrap_servers, wanted)
+                await _create(bootstrap_servers, wanted, security)
+                if rights:
+                    await expect_rights(bootstrap_servers, security, rights)
         except (KafkaError, TimeoutError) as fault:
+            why = await _reason(fault, bootstrap_servers, security)
             if time.monotonic() > give_up_at or not getattr(fault, "retriable", True):
+                if why is not None:
+                    raise KafkaRefused(f"Kafka at {bootstrap_servers}: {why}") from fault
                 raise
-            logger.bind(brokers=bootstrap_servers, fault=type(fault).__name__).warning("kafka_not_ready")
+            told = why or type(fault).__name__
+            logger.bind(brokers=bootstrap_servers, fault=told).warning("kafka_not_ready")
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return
+
+
+async def _reason(fault: Exception, bootstrap_servers: str, security: KafkaSecurity) -> str | None:
+    if not isinstance(fault, KafkaConnectionError | TimeoutError):
+        return None
+    return await find_refusal(bootstrap_servers, security)
 
 
 def _configs(kept: timedelta | None) -> dict[str, str]:
@@ -55,17 +80,17 @@ def _configs(kept: timedelta | None) -> dict[str, str]:
     return configs
 
 
-async def _create(bootstrap_servers: str, topics: list[NewTopic]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+async def _create(bootstrap_servers: str, topics: list[NewTopic], security: KafkaSecurity) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **security.client_options())
     try:
         await admin.start()
         response = await admin.create_topics(topics)
-        for name, code, *_ in response.topic_errors:
-            _raise_unless_exists(name, for_code(code))
+        errors = {name: for_code(code) for name, code, *_ in response.topic_errors}
+        forbidden = [name for name, error in errors.items() if error is TopicAuthorizationFailedError]
+        for name, error in errors.items():
+            if error.errno not in (0, TopicAlreadyExistsError.errno) and name not in forbidden:
+                raise error(f"cannot create topic {name}")
+        if forbidden:
+            await expect_existing(bootstrap_servers, security, forbidden)
     finally:
         await admin.close()
-
-
-def _raise_unless_exists(topic: str, error: type[KafkaError]) -> None:
-    if error.errno not in (0, TopicAlreadyExistsError.errno):
-        raise error(f"cannot create topic {topic}")

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from shared.adapters.memory_failures import MemoryFailures
 from shared.adapters.memory_sums import MemorySums
 from shared.adapters.result_watches import ResultWatches, Watch
+from shared.domain.failed_job import FailedJob
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded, is_asked_anew, may_run_again
 from shared.domain.totals import PROVIDER_CALLS, tally
@@ -63,6 +65,7 @@ class MemoryResultStore:
         self._gone_until: dict[JobId, float] = {}
         self._watches = ResultWatches()
         self._sums = MemorySums(clock)
+        self._failures = MemoryFailures()
 
     async def reserve(
         self, job_id: JobId, fingerprint: str, claim: str, expires_at: datetime
@@ -171,6 +174,9 @@ class MemoryResultStore:
     async def count(self, amounts: Mapping[str, int]) -> None:
         self._sums.add(amounts, datetime.now(UTC))
 
+    async def failures(self, owner: str) -> Sequence[FailedJob]:
+        return self._failures.of(owner)
+
     def count_miss(self) -> None:
         """The response cache had no answer."""
         self._sums.add({"cache_misses": 1}, datetime.now(UTC))
@@ -210,6 +216,8 @@ class MemoryResultStore:
         if entry.token not in ("", run.token) and not is_final_copy:
             return None
         self._count(result, entry.attempts)
+        if isinstance(result, Failed):
+            self._failures.add(run.id.owner, result)
         entry.result, entry.attempts, entry.token = result, result.attempts, run.token
         entry.forgotten_at, entry.is_cancelled = forgotten_at, False
         entry.gone_until = forgotten_at + self._retention_seconds

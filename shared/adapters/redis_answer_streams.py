@@ -29,7 +29,7 @@ class RedisAnswerStreams:
             entries = await self._batches.call(
                 "XRANGE", _key(job_id), f"({after}", "+", "COUNT", MOST_PIECES_AT_ONCE
             )
-        return [Piece(int(entry_id.partition(b"-")[0]), fields[1]) for entry_id, fields in entries]
+        return [Piece(int(entry_id.partition(b"-")[0]), fields[-1]) for entry_id, fields in entries]
 
     def follow(self, job_id: JobId) -> AbstractContextManager[asyncio.Event]:
         return self._followers.open(job_id)

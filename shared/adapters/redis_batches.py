@@ -24,6 +24,7 @@ class RedisBatches:
     """One batch at a time over a connection of its own, made as the client makes its."""
 
     def __init__(self, client: Redis) -> None:
+        self._client = client
         self._connection: MasterConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._waiting: _Waiting = []
         self._sender: asyncio.Task[None] | None = None
@@ -35,6 +36,14 @@ class RedisBatches:
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_waiting())
         return await reply
+
+    def parts(self, key: str) -> list[str]:
+        """Where a sum or an index is; over a cluster it has one in every shard."""
+        return [key]
+
+    async def run_ids(self) -> list[str]:
+        """Of every server: another one has not all that the one before had."""
+        return [str((await self._client.info("server"))["run_id"])]
 
     async def aclose(self) -> None:
         """Cut off what is under way."""

@@ -6,7 +6,7 @@ which admits up to twice the limit within 60 s when a burst follows a pause.
 
 from datetime import datetime
 
-from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_cluster_batches import AnyBatches
 from shared.adapters.redis_script import RedisScript
 from shared.domain.job import JobId
 from shared.domain.limits import Demand, Limits, Spent, Standing
@@ -15,7 +15,7 @@ from shared.domain.limits import Demand, Limits, Spent, Standing
 class RedisLimiter:
     """`Limiter` over one Redis."""
 
-    def __init__(self, batches: RedisBatches) -> None:
+    def __init__(self, batches: AnyBatches) -> None:
         self._batches = batches
         self._take = RedisScript("limit_now", "limit_take")
         self._settle = RedisScript("limit_now", "limit_settle")

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_cluster_batches import AnyBatches
 from shared.adapters.redis_script import RedisScript
 from shared.domain.queue_load import QueueLoad, WorkerLoad, load_of
 
@@ -12,7 +12,7 @@ _FRESH_SECONDS = 5.0
 class RedisQueueLoads:
     """Raises `StoreUnavailable`."""
 
-    def __init__(self, batches: RedisBatches, topic: str, fresh_seconds: float = _FRESH_SECONDS) -> None:
+    def __init__(self, batches: AnyBatches, topic: str, fresh_seconds: float = _FRESH_SECONDS) -> None:
         self._batches = batches
         self._key = f"llm:load:{topic}"
         self._fresh_ms = round(fresh_seconds * 1000)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.memory_response_cache import END_KEPT_SECONDS
-from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_cluster_batches import AnyBatches, RedisClusterBatches
+from shared.adapters.redis_cluster_flight import enter_flight_apart
 from shared.adapters.redis_result_store import TOTALS, job_key, slice_key
 from shared.adapters.redis_script import RedisScript, store_faults
 from shared.domain.result import Failed, Succeeded, dump_result, instant_ms, load_result
@@ -28,14 +29,15 @@ class Entry:
     fingerprint: str
     model: str
     size_bytes: int
+    key: str
 
 
 class RedisResponseCache:
     """`ResponseCache` beside the result store, whose leases say whether a leader lives."""
 
-    def __init__(self, batches: RedisBatches, max_entries: int) -> None:
+    def __init__(self, batches: AnyBatches, max_entries: int) -> None:
         self._batches = batches
-        self._max_entries = max_entries
+        self._most_in_part = max(1, max_entries // len(batches.parts(_INDEX)))
         self._enter = RedisScript("enter_flight")
         self._leave = RedisScript("leave_flight")
         self._keep = RedisScript("keep_answer")
@@ -47,9 +49,12 @@ class RedisResponseCache:
 
     async def enter(self, run: Run, asked_at: datetime) -> Hit | Leading | Following:
         sums = (TOTALS, slice_key(slice_of(datetime.now(UTC))))
-        keys = [_answer_key(run.id.owner, run.fingerprint), _flight_key(run), job_key(run.id), *sums]
+        keys = [_answer_key(run.id.owner, run.fingerprint), _flight_key(run)]
         arguments = [run.token, instant_ms(asked_at), _GRACE_MS, SLICES_KEPT_SECONDS]
-        reply = await self._enter.run(self._batches, keys, arguments)
+        if isinstance(self._batches, RedisClusterBatches):
+            reply = await enter_flight_apart(self._batches, [*keys, *sums], arguments, job_key(run.id))
+        else:
+            reply = await self._enter.run(self._batches, [*keys, job_key(run.id), *sums], arguments)
         match reply[0]:
             case b"hit":
                 return Hit(load_result(reply[1]))
@@ -65,15 +70,20 @@ class RedisResponseCache:
 
     async def keep(self, run: Run, result: Succeeded, ttl_seconds: int) -> None:
         keys = [_INDEX, _answer_key(run.id.owner, run.fingerprint)]
-        arguments = [dump_result(result), result.model, ttl_seconds * 1000, self._max_entries]
+        arguments = [dump_result(result), result.model, ttl_seconds * 1000, self._most_in_part]
         await self._keep.run(self._batches, keys, arguments)
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Everything that is kept now."""
+        for part in self._batches.parts(_INDEX):
+            async for entry in self._entries_of(part):
+                yield entry
+
+    async def _entries_of(self, index: str) -> AsyncIterator[Entry]:
         cursor: Any = 0
         while True:
             with store_faults():
-                cursor, members = await self._batches.call("ZSCAN", _INDEX, cursor, "COUNT", _AT_ONCE)
+                cursor, members = await self._batches.call("ZSCAN", index, cursor, "COUNT", _AT_ONCE)
             for entry in await asyncio.gather(*(self._entry(key.decode()) for key in members[::2])):
                 if entry is not None:
                     yield entry
@@ -81,15 +91,22 @@ class RedisResponseCache:
                 return
 
     async def forget(self, entry: Entry) -> None:
-        key = _answer_key(entry.owner, entry.fingerprint)
         with store_faults():
-            await asyncio.gather(self._batches.call("DEL", key), self._batches.call("ZREM", _INDEX, key))
+            await asyncio.gather(
+                self._batches.call("DEL", entry.key),
+                *(self._batches.call("ZREM", part, entry.key) for part in self._batches.parts(_INDEX)),
+            )
 
     async def counts(self) -> tuple[int, int]:
         """Hits and misses since the store began."""
         with store_faults():
-            told = await self._batches.call("HMGET", TOTALS, "cache_hits", "cache_misses")
-        hits, misses = (int(count or 0) for count in told)
+            told = await asyncio.gather(
+                *(
+                    self._batches.call("HMGET", part, "cache_hits", "cache_misses")
+                    for part in self._batches.parts(TOTALS)
+                )
+            )
+        hits, misses = (sum(int(count or 0) for count in counts) for counts in zip(*told, strict=True))
         return hits, misses
 
     async def _entry(self, key: str) -> Entry | None:
@@ -99,8 +116,8 @@ class RedisResponseCache:
             )
         if model is None:
             return None  # its time was over
-        owner, fingerprint = key.removeprefix(f"{_INDEX}:").split(":")
-        return Entry(owner, fingerprint, model.decode(), size_bytes)
+        *_, owner, fingerprint = key.split(":")
+        return Entry(owner, fingerprint, model.decode(), size_bytes, key)
 
 
 def _answer(stored: bytes) -> Succeeded | None:

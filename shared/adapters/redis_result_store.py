@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import random
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,12 +17,13 @@ import orjson
 from loguru import logger
 from redis.asyncio import Redis
 
-from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_cluster_batches import RedisClusterBatches
+from shared.adapters.redis_connections import batches_over, connect_redis
 from shared.adapters.redis_script import REDIS_FAULTS, RedisScript, store_faults
 from shared.adapters.result_watches import ResultWatches, Watch
 from shared.adapters.stream_followers import StreamFollowers
 from shared.background import end
+from shared.domain.failed_job import MOST_KEPT, FailedJob, latest_first
 from shared.domain.job import JobId
 from shared.domain.result import (
     Failed,
@@ -81,9 +83,15 @@ async def connect_redis_result_store(
 class RedisResultStore:
     """`ResultStore` over one Redis."""
 
-    def __init__(self, client: Redis, retention: timedelta, *, queue_dies_with_process: bool = False) -> None:
+    def __init__(
+        self,
+        client: Redis | RedisClusterBatches,
+        retention: timedelta,
+        *,
+        queue_dies_with_process: bool = False,
+    ) -> None:
         self.client = client
-        self.batches = RedisBatches(client)
+        self.batches = batches_over(client)
         self._retention = retention
         self._replica = secrets.token_hex(8)
         self._channel = f"llm:results:{self._replica}"
@@ -191,7 +199,10 @@ class RedisResultStore:
             SLICES_KEPT_SECONDS,
             orjson.dumps(tally(result)),
         ]
-        keys = (TOTALS, _gone_key(run.id), slice_key(slice_of(result.completed_at)))
+        keys = [TOTALS, _gone_key(run.id), slice_key(slice_of(result.completed_at))]
+        if isinstance(result, Failed):
+            keys.append(_failures_key(run.id.owner))
+            arguments.append(FailedJob.of(result).model_dump_json())
         reply = await self._call(self._save, run.id, arguments, *keys)
         match reply[0]:
             case b"saved":
@@ -203,20 +214,38 @@ class RedisResultStore:
 
     async def totals(self) -> dict[str, int]:
         with store_faults():
-            return _amounts(await self.batches.call("HGETALL", TOTALS))
+            return await self._sums(TOTALS)
 
     async def slices(self, starts: Sequence[int]) -> Sequence[Mapping[str, int]]:
         with store_faults():
-            stored = await asyncio.gather(
-                *(self.batches.call("HGETALL", slice_key(start)) for start in starts)
-            )
-        return [_amounts(amounts) for amounts in stored]
+            return await asyncio.gather(*(self._sums(slice_key(start)) for start in starts))
+
+    async def _sums(self, key: str) -> dict[str, int]:
+        """Added up over a cluster's shards."""
+        sums: Counter[str] = Counter()
+        for stored in await asyncio.gather(
+            *(self.batches.call("HGETALL", p) for p in self.batches.parts(key))
+        ):
+            sums.update({name.decode(): int(amount) for name, amount in stored.items()})
+        return dict(sums)
 
     async def count(self, amounts: Mapping[str, int]) -> None:
         now = datetime.now(UTC)
         named = itertools.chain.from_iterable(amounts.items())
         arguments = [SLICES_KEPT_SECONDS, instant_ms(now), *named]
         await self._count.run(self.batches, [TOTALS, slice_key(slice_of(now))], arguments)
+
+    async def failures(self, owner: str) -> Sequence[FailedJob]:
+        with store_faults():
+            parts = await asyncio.gather(
+                *(
+                    self.batches.call("LRANGE", part, 0, MOST_KEPT - 1)
+                    for part in self.batches.parts(_failures_key(owner))
+                )
+            )
+        stored = itertools.chain.from_iterable(parts)
+        known = latest_first(FailedJob.model_validate_json(failure) for failure in stored)
+        return known[:MOST_KEPT]  # each part keeps as many
 
     async def is_available(self) -> bool:
         try:
@@ -326,8 +355,8 @@ def slice_key(start: int) -> str:
     return f"llm:sums:{start}"
 
 
-def _amounts(stored: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(amount) for name, amount in stored.items()}
+def _failures_key(owner: str) -> str:
+    return f"llm:failures:{owner}"
 
 
 def _gone_key(job_id: JobId) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
-from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_cluster_batches import AnyBatches
 from shared.ports import StoreUnavailable
 
 REDIS_FAULTS = (RedisError, OSError, TimeoutError)
@@ -22,7 +22,7 @@ class RedisScript:
         self.text = "\n".join((_SCRIPTS / f"{name}.lua").read_text() for name in names)
         self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - Redis names scripts so
 
-    async def run(self, batches: RedisBatches, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    async def run(self, batches: AnyBatches, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """The script's reply; `StoreUnavailable` if none comes."""
         keys_and_arguments = (len(keys), *keys, *arguments)
         with store_faults():

@@ -1,127 +1,126 @@
-"""`python -m tests.bench [--short] [--only throughput|in-flight|first-token|telemetry]`."""
+"""`python -m tests.bench [--short] [--only PART,PART] [--rounds N] [--points "c=64,hit c=1"]`."""
 
 import argparse
-import os
+import shlex
 import sys
-import time
-from itertools import chain
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import uvloop
+import orjson
 
-from tests.bench.cores import ALL_CORES, CpuMeter, pin
-from tests.bench.first_token import FirstToken, measure_first_token
-from tests.bench.in_flight import InFlight, Offer, measure_in_flight
+from tests.bench.compare import compared_lines
+from tests.bench.parts import PARTS, Words
+from tests.bench.peers.known import PEERS
+from tests.bench.peers.running import installed_peers
+from tests.bench.progress import say
 from tests.bench.report import Report
-from tests.bench.servers import (
-    HOST,
-    ROOT,
-    Brokers,
-    running_brokers,
-    running_fast_provider,
-    running_service,
-    separate,
-)
-from tests.bench.telemetry import Telemetry, measure_telemetry
-from tests.bench.throughput import Plan, Sample, measure_throughput
+from tests.bench.servers import ROOT, running_brokers
+from tests.bench.throughput import Plan, Point, points_called
 from tests.support.availability import Unavailable
-from tests.support.provider_process import ScriptedProvider
 
 RESULTS = ROOT / ".cache" / "bench"
 
-_SHORT_PLAN = Plan(rounds=1, warm_up_seconds=1, seconds=2)
-_TINY_PLAN = Plan(connections=(16,), has_replay=False, rounds=1, warm_up_seconds=1, seconds=4)
-_STREAMS, _SHORT_STREAMS = 500, 50
-_SHORT_OFFER = Offer(call_seconds=3, steady_seconds=5)
-
-_started_at = time.monotonic()
+_DEFAULT_PARTS = [name for name in PARTS if name != "memory"]  # which takes the better part of an hour
+_SHORT_PARTS = ["throughput", "stages", "in-flight", "first-token"]
+_SHORT_PLAN = Plan(points_called("c=1,c=64,chat c=64,hit c=64,replay c=64"), 1, 1, 2)
+_TINY_PLAN = Plan(points_called("c=16"), rounds=1, warm_up_seconds=1, seconds=3)
 
 
 def main() -> None:
     """Exit code 1 only if answers were wrong or missing: no figure fails a build."""
-    words = _parse()
+    parsed = _parse()
+    # Now: this run may write the same file.
+    earlier = orjson.loads(parsed.compare.read_bytes()) if parsed.compare else None
     try:
-        report = _run(words)
+        report = _run(_words(parsed), parsed.only)
     except Unavailable as reason:
         print(f"the bench cannot run here: {reason}", file=sys.stderr)
         raise SystemExit(2) from None
-    report.save(words.results)
+    report.save(parsed.results)
     print(report.markdown())
+    if earlier is not None:
+        print("\n".join(compared_lines(earlier, asdict(report))))
     raise SystemExit(1 if report.problem else 0)
 
 
-def _run(words: argparse.Namespace) -> Report:
+def _run(words: Words, only: list[str]) -> Report:
     with running_brokers() as brokers:
         say(brokers.name)
-        report = Report(command=" ".join(["python -m tests.bench", *sys.argv[1:]]), brokers=brokers.name)
-        if words.only in (None, "throughput"):
-            report.throughput = _throughput(brokers, _plan(words))
-        if words.only in (None, "in-flight") and not words.tiny:
-            report.in_flight = _in_flight(brokers, _SHORT_OFFER if words.short else Offer())
-        if words.only in (None, "first-token") and not words.tiny:
-            report.first_token = _first_token(brokers, _SHORT_STREAMS if words.short else _STREAMS)
-        if words.only in (None, "telemetry") and not words.tiny:
-            report.telemetry = _telemetry(brokers)
+        command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
+        report = Report(command=command, brokers=brokers.name, settings=dict(words.settings))
+        for name in only:
+            try:
+                PARTS[name](brokers, words, report)
+            except Unavailable as reason:  # the other parts go on
+                report.notes.append(f"{name} was not measured: {reason}")
+                say(report.notes[-1])
     return report
-
-
-def say(text: str) -> None:
-    """Progress, apart from the results."""
-    print(f"{time.monotonic() - _started_at:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="about 40 s, for CI: figures of little weight")
+    parser.add_argument(
+        "--short", action="store_true", help="about a minute, for CI: figures of little weight"
+    )
     parser.add_argument(
         "--tiny", action="store_true", help="one point of 5 s: only shows that the bench runs"
     )
-    parser.add_argument("--only", choices=["throughput", "in-flight", "first-token", "telemetry"])
+    parser.add_argument("--only", type=_parts, help=f"comma separated, of: {', '.join(PARTS)}")
+    parser.add_argument("--rounds", type=int, help="how often each point is measured")
+    parser.add_argument("--points", type=_points, help='of the throughput, such as "c=64,hit c=1"')
+    parser.add_argument(
+        "--peers",
+        help=f"of {', '.join(PEERS)}, comma separated, or none; all that are installed unless --short "
+        "(python -m tests.bench.peers installs them)",
+    )
+    parser.add_argument(
+        "--max-queue-seconds", type=float, default=1.0, help="LLM_MAX_QUEUE_SECONDS of the overload"
+    )
+    parser.add_argument("--requests", type=int, default=1_000_000, help="of the memory part (--only memory)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the pinned service"
+    )
+    parser.add_argument("--compare", type=Path, metavar="OLD.json", help="the results.json of an earlier run")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of results.md and results.json")
-    return parser.parse_args()
+    parsed = parser.parse_args()
+    if parsed.only is None:
+        parsed.only = _DEFAULT_PARTS if not parsed.tiny else ["throughput"]
+        parsed.only = _SHORT_PARTS if parsed.short else parsed.only
+    return parsed
 
 
-def _plan(words: argparse.Namespace) -> Plan:
-    if words.tiny:
-        return _TINY_PLAN
-    return _SHORT_PLAN if words.short else Plan()
+def _words(parsed: argparse.Namespace) -> Words:
+    plan = _TINY_PLAN if parsed.tiny else _SHORT_PLAN if parsed.short else Plan()
+    points = plan.points if parsed.points is None else parsed.points
+    plan = replace(plan, points=points, rounds=parsed.rounds or plan.rounds)
+    is_brief = parsed.short or parsed.tiny
+    peers = _peers(parsed.peers) if parsed.peers else [] if is_brief else installed_peers()
+    settings = dict(each.split("=", 1) for each in parsed.set)
+    return Words(plan, tuple(peers), parsed.max_queue_seconds, parsed.requests, settings, is_short=is_brief)
 
 
-def _throughput(brokers: Brokers, plan: Plan) -> list[Sample]:
-    with (
-        running_fast_provider() as (provider, provider_url),
-        running_service(brokers, provider_url) as service,
-    ):
-        say("gateway and worker are ready: throughput")
-        meter = separate(service, brokers.pids | {"provider": [provider.pid]})
-        try:
-            return uvloop.run(measure_throughput(service.port, meter, plan, say))
-        finally:
-            pin([os.getpid(), *chain(*brokers.pids.values())], ALL_CORES)
+def _peers(names: str) -> list[str]:
+    peers = [] if names == "none" else names.split(",")
+    for name in peers:
+        if name not in PEERS:
+            raise SystemExit(f"--peers {name}: not known; there are {', '.join(PEERS)}")
+        if not PEERS[name].is_installed():
+            raise SystemExit(f"--peers {name}: not installed; python -m tests.bench.peers {name} does it")
+    return peers
 
 
-def _in_flight(brokers: Brokers, offer: Offer) -> InFlight:
-    with (
-        ScriptedProvider() as provider,
-        running_service(brokers, provider.base_url, WORKER_CONCURRENCY=f"{offer.slots}") as service,
-    ):
-        say(f"gateway and worker are ready: {offer.per_second * offer.call_seconds:.0f} calls in flight")
-        meter = CpuMeter({**service.pids, **brokers.pids, "provider": [provider.child.pid]})
-        return uvloop.run(measure_in_flight(service, meter, provider, offer, say))
+def _points(names: str) -> tuple[Point, ...]:
+    try:
+        return points_called(names)
+    except ValueError as reason:
+        raise argparse.ArgumentTypeError(str(reason)) from None
 
 
-def _telemetry(brokers: Brokers) -> Telemetry:
-    return uvloop.run(measure_telemetry(brokers, say))
-
-
-def _first_token(brokers: Brokers, streams: int) -> FirstToken:
-    with (
-        ScriptedProvider() as provider,
-        running_service(brokers, provider.base_url) as service,
-    ):
-        say("gateway and worker are ready: the first word of a stream")
-        url = f"http://{HOST}:{service.port}/v1"
-        return uvloop.run(measure_first_token(provider.base_url, url, streams, say))
+def _parts(names: str) -> list[str]:
+    unknown = set(names.split(",")) - set(PARTS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+    return names.split(",")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """As many connections as there are questions at once, kept open between them."""
 
-from tests.bench.http_connection import HttpConnection
+from tests.bench.http_connection import HttpConnection, Reply
 from tests.bench.servers import HOST
 
 
@@ -9,13 +9,13 @@ class ConnectionPool:
         self._port = port
         self._idle: list[HttpConnection] = []
 
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
+    async def ask(self, request: bytes) -> Reply:
         """Status and body; 0 and the reason when the connection broke."""
         try:
             connection = await self._connection()
             answer = await connection.ask(request)
         except OSError as fault:
-            return 0, str(fault).encode()
+            return Reply(0, str(fault).encode())
         self._idle.append(connection)
         return answer
 

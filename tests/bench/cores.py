@@ -4,8 +4,8 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,20 @@ class CpuMeter:
         known = {name: [psutil.Process(pid) for pid in pids] for name, pids in everyone.items()}
         self._parts = {name: processes for name, processes in known.items() if processes}
         self._start = self._read()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self._parts)
+
+    @contextmanager
+    def including(self, part: str, pid: int) -> Iterator[None]:
+        """One more process while the block runs; `restart` inside it."""
+        process = psutil.Process(pid)
+        self._parts[part].append(process)
+        try:
+            yield
+        finally:
+            self._parts[part].remove(process)
 
     def restart(self) -> None:
         self._start = self._read()

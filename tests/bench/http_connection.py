@@ -1,10 +1,21 @@
 """The least HTTP client that can ask a keep-alive server: the load generator must not be the limit."""
 
 import asyncio
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    head: bytes = b""
+    """In lower case."""
+
+    def header(self, name: bytes) -> bytes | None:
+        lines = (line.partition(b":") for line in self.head.split(b"\r\n"))
+        return next((value.strip() for key, _, value in lines if key == name), None)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -12,7 +23,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.WriteTransport | None = None
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._answer: asyncio.Future[Reply] | None = None
         self._received = b""
 
     @classmethod
@@ -20,7 +31,7 @@ class HttpConnection(asyncio.Protocol):
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
         return connection
 
-    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
+    def ask(self, request: bytes) -> asyncio.Future[Reply]:
         """Status and body of the answer; `ConnectionError` if the server leaves instead."""
         answer = self._answer = asyncio.get_running_loop().create_future()
         if self._transport is None:
@@ -53,7 +64,7 @@ class HttpConnection(asyncio.Protocol):
         body_at = head_length + len(_END_OF_HEAD)
         end = body_at + _content_length(head)
         if len(self._received) >= end and self._answer is not None and not self._answer.done():
-            self._answer.set_result((int(head[9:12]), self._received[body_at:end]))
+            self._answer.set_result(Reply(int(head[9:12]), self._received[body_at:end], head))
             self._received = self._received[end:]
 
     def _fail(self, fault: Exception | None) -> None:
@@ -61,8 +72,9 @@ class HttpConnection(asyncio.Protocol):
             self._answer.set_exception(ConnectionError(f"the server closed the connection: {fault}"))
 
 
-def post(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+def post(path: str, body: bytes, headers: tuple[str, ...] = ()) -> bytes:
+    told = "".join(f"{header}\r\n" for header in headers)
+    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{told}"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 

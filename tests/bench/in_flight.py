@@ -88,7 +88,7 @@ async def measure_in_flight(
     """Offer jobs at an even rate, whatever becomes of them, and then ask for every result."""
     provider.script(latency_ms=offer.call_seconds * 1000)
     run = _Run(ConnectionPool(service.port))
-    watching = asyncio.create_task(_watch(run, psutil.Process(service.worker.pid), meter, offer, say))
+    watching = asyncio.create_task(_watch(run, psutil.Process(service.workers[0].pid), meter, offer, say))
     await _offer(run, offer)
     await watching
     say("all offered; waiting for the results")
@@ -115,7 +115,7 @@ async def _offer(run: _Run, offer: Offer) -> None:
 async def _submit(run: _Run, *, is_steady: bool) -> None:
     job = _Job(new_question(), time.time(), is_steady=is_steady)
     run.jobs.append(job)
-    status, body = await run.pool.ask(post("/submit", job.question.body))
+    status, body, _ = await run.pool.ask(post("/submit", job.question.body))
     if status != 202:
         run.tally.failed += 1
         run.tally.problem(f"{status} {body[:300]!r} to a submission")
@@ -124,7 +124,7 @@ async def _submit(run: _Run, *, is_steady: bool) -> None:
 async def _collect(run: _Run, jobs: Iterator[_Job], offer: Offer) -> None:
     wait_seconds = round(offer.call_seconds * 2 + 30)
     for job in jobs:
-        status, body = await run.pool.ask(get(f"/result/{job.question.request_id}?wait={wait_seconds}"))
+        status, body, _ = await run.pool.ask(get(f"/result/{job.question.request_id}?wait={wait_seconds}"))
         run.tally.add(job.question, status, body, 0)
         if status == 200:
             job.queue_ms = orjson.loads(body)["performance"]["queue_ms"]

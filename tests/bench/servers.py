@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from uuid import uuid4
 import psutil
 
 from tests.bench.cores import OTHER_CORES, SERVICE_CORES, CpuMeter, pin
+from tests.bench.native_programs import provider_command
 from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.ports import free_port
 from tests.support.processes import Child, start, wait_for_line
@@ -40,15 +41,15 @@ class Brokers:
 
 @dataclass(frozen=True)
 class Service:
-    """One gateway and one worker."""
+    """One gateway and its workers."""
 
     gateway: Child
-    worker: Child
+    workers: tuple[Child, ...]
     port: int
 
     @property
     def pids(self) -> dict[str, list[int]]:
-        return {"gateway": [self.gateway.pid], "worker": [self.worker.pid]}
+        return {"gateway": [self.gateway.pid], "worker": [worker.pid for worker in self.workers]}
 
 
 @contextmanager
@@ -72,35 +73,42 @@ def _children() -> set[int]:
 
 
 @contextmanager
-def running_fast_provider() -> Iterator[tuple[Child, str]]:
+def running_fast_provider(delay_ms: float = 0) -> Iterator[tuple[Child, str]]:
     """The process and its base URL."""
-    with _folder() as folder:
-        command = [sys.executable, "-m", "tests.bench.fast_provider"]
+    with own_folder() as folder:
+        command = [*provider_command(), "0", f"{delay_ms}"]
         with start(command, log_path=folder / "provider.log", cwd=ROOT) as child:
             yield child, wait_for_line(child, "listening on").split()[-1]
 
 
 @contextmanager
 def running_service(
-    brokers: Brokers, provider_url: str, *, tree: Path = ROOT, **settings: str
+    brokers: Brokers, provider_url: str, *, workers: int = 1, tree: Path = ROOT, **settings: str
 ) -> Iterator[Service]:
-    """Gateway and worker of the source `tree`, with topics of their own and default settings but these."""
+    """Gateway and workers of the source `tree`, with topics of their own and default settings but these."""
     port = free_port()
-    with _folder() as folder, ExitStack() as stack:
-        environment = _environment(brokers, provider_url, port, folder) | {"PYTHONPATH": f"{tree}"} | settings
-        gateway, worker = (
+    with own_folder() as folder, ExitStack() as stack:
+        environment = (
+            service_environment(brokers, provider_url, port, folder) | {"PYTHONPATH": f"{tree}"} | settings
+        )
+        names = ("gateway", *("worker" for _ in range(workers)))
+        gateway, *working = (
             stack.enter_context(
                 # Not in the tree: somebody's .env lies there.
                 start(
-                    [sys.executable, "-m", name], log_path=folder / f"{name}.log", env=environment, cwd=folder
+                    [sys.executable, "-m", name],
+                    log_path=folder / f"{n}.log",
+                    env=environment | {"LLM_LOG_FILE": f"{folder / f'{n}-events.log'}"},
+                    cwd=folder,
                 )
             )
-            for name in ("gateway", "worker")
+            for n, name in enumerate(names)
         )
         wait_for_line(gateway, "gateway_ready", _READY_SECONDS)
-        wait_for_line(worker, "worker_ready", _READY_SECONDS)
-        wait_for_line(worker, "partitions_assigned", _READY_SECONDS)
-        yield Service(gateway, worker, port)
+        for worker in working:
+            wait_for_line(worker, "worker_ready", _READY_SECONDS)
+            wait_for_line(worker, "partitions_assigned", _READY_SECONDS)
+        yield Service(gateway, tuple(working), port)
 
 
 def separate(service: Service, others: dict[str, list[int]]) -> CpuMeter:
@@ -112,10 +120,13 @@ def separate(service: Service, others: dict[str, list[int]]) -> CpuMeter:
     return CpuMeter({**service.pids, **others})
 
 
-def _environment(brokers: Brokers, provider_url: str, port: int, folder: Path) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not _OWN_SETTINGS.match(name)}
+def without_own_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not _OWN_SETTINGS.match(name)}
+
+
+def service_environment(brokers: Brokers, provider_url: str, port: int, folder: Path) -> dict[str, str]:
     run = f"bench-{uuid4().hex[:8]}"
-    return inherited | {
+    return without_own_settings(os.environ) | {
         "KAFKA_ENABLED": "true",
         "KAFKA_BOOTSTRAP_SERVERS": brokers.kafka.bootstrap_servers,
         "KAFKA_REQUEST_TOPIC": f"{run}-requests",
@@ -132,7 +143,7 @@ def _environment(brokers: Brokers, provider_url: str, port: int, folder: Path) -
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def own_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         yield folder

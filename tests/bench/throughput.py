@@ -3,31 +3,59 @@
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import cycle
 
-from tests.bench.closed_loop import ClosedLoop
+from tests.bench.asks import Ask, cache_hits, chat_completions, invoke, replays
 from tests.bench.cores import OTHER_CORES, CpuMeter, CpuUse, calibrate
-from tests.bench.questions import Question, Tally, new_question
+from tests.bench.load import Load, Outcome, run_load
 
-REPLAY = "replay"
-_REPLAYED_QUESTIONS = 64
+OURS = "ours"
 _DISTURBED_CORES = 0.3
 _FULL_SHARE = 0.9
-PARTS = ("gateway", "worker", "broker", "redis")
+SERVICE_PARTS = ("gateway", "worker")
+PARTS = (*SERVICE_PARTS, "broker", "redis")
 _SURROUNDINGS = ("broker", "redis", "provider", "load")
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Point:
+    """What is asked, by how many at once."""
+
+    name: str
+    ask: Callable[[], Ask]
+    connections: int
+
+
+POINTS = (
+    *(Point(f"c={connections}", invoke, connections) for connections in (1, 16, 64, 256)),
+    *(Point(f"chat c={connections}", chat_completions, connections) for connections in (1, 64)),
+    *(Point(f"hit c={connections}", cache_hits, connections) for connections in (1, 64)),
+    *(Point(f"replay c={connections}", replays, connections) for connections in (1, 64)),
+)
+
+
+def points_called(names: str) -> tuple[Point, ...]:
+    """Comma separated; `ValueError` for a name that is not known."""
+    known = {point.name: point for point in POINTS}
+    try:
+        return tuple(known[name.strip()] for name in names.split(","))
+    except KeyError as unknown:
+        raise ValueError(f"{unknown} is not a point; there are: {', '.join(known)}") from None
+
+
+@dataclass(frozen=True)
 class Plan:
     """How long and how often."""
 
-    connections: tuple[int, ...] = (1, 16, 64)
-    has_replay: bool = True
+    points: tuple[Point, ...] = POINTS
     rounds: int = 3
     warm_up_seconds: float = 1.5
     seconds: float = 5
+
+    def peer_points(self) -> tuple[Point, ...]:
+        """Peers have no ids and no `/invoke`: the plain points alone."""
+        return tuple(point for point in self.points if point.ask is invoke)
 
 
 @dataclass(frozen=True)
@@ -36,10 +64,14 @@ class Sample:
 
     point: str
     requests_per_second: float
+    derived_per_second: float | None
+    """What the CPU a request would allow on one core: a derived figure, not a measured one."""
     p50_ms: float
     p99_ms: float
     cpu_us: dict[str, float | None]
     """A request, by part; None for a part whose processes are not ours."""
+    service_cores: float
+    """How much of its core the service kept busy."""
     load_cores: float
     provider_cores: float
     calibration_ms: float
@@ -49,6 +81,7 @@ class Sample:
     failed: int
     wrong: int
     first_problem: str
+    system: str = OURS
 
     @property
     def is_disturbed(self) -> bool:
@@ -63,64 +96,54 @@ class Sample:
         """A line of progress."""
         cpu = ", ".join(f"{part} {us:.0f}" for part, us in self.cpu_us.items() if us is not None)
         marks = " DISTURBED" * self.is_disturbed + " LIMITED BY THE LOAD SIDE" * self.is_limited
-        marks += f" {self.failed} failed" * bool(self.failed)
+        marks += f" {self.failed} failed" * bool(self.failed) + f" {self.wrong} wrong" * bool(self.wrong)
         return (
-            f"{self.point:<7}{self.requests_per_second:6.0f}/s, {self.p50_ms:.1f} / {self.p99_ms:.1f} ms, "
-            f"CPU us {cpu}; foreign {self.foreign_cores:.2f}{marks}"
+            f"{self.system} {self.point:<12}{self.requests_per_second:6.0f}/s, {self.p50_ms:.2f} / "
+            f"{self.p99_ms:.1f} ms, CPU us {cpu}; load side {self.surroundings_share:.0%}, "
+            f"foreign {self.foreign_cores:.2f}{marks}"
         )
 
 
-async def measure_throughput(port: int, meter: CpuMeter, plan: Plan, say: Say) -> list[Sample]:
-    """Every point, round after round, so that a change of the machine's speed meets all of them."""
+def measure_throughput(port: int, meter: CpuMeter, plan: Plan, number: int, say: Say) -> list[Sample]:
+    """Every point once; round after round, so that a change of the machine's speed meets them all."""
     samples = []
-    for number in range(1, plan.rounds + 1):
-        for connections in plan.connections:
-            samples.append(await _point(f"c={connections}", port, connections, meter, plan, new_question))
-            say(f"round {number}: {samples[-1]}")
-        if plan.has_replay:
-            samples.append(await _replay(port, meter, plan))
-            say(f"round {number}: {samples[-1]}")
+    for point in plan.points:
+        load = Load(port, point.ask(), point.connections, plan.warm_up_seconds, plan.seconds)
+        samples.append(sample_of(point.name, load, meter, SERVICE_PARTS))
+        say(f"round {number}: {samples[-1]}")
     return samples
 
 
-async def _replay(port: int, meter: CpuMeter, plan: Plan) -> Sample:
-    """Questions that have their answers already, asked again under the same ids."""
-    answered = [new_question() for _ in range(_REPLAYED_QUESTIONS)]
-    again = cycle(answered)
-    connections = plan.connections[-1]
-    return await _point(REPLAY, port, connections, meter, plan, lambda: next(again))
-
-
-async def _point(
-    name: str, port: int, connections: int, meter: CpuMeter, plan: Plan, next_question: Callable[[], Question]
+def sample_of(
+    point: str, load: Load, meter: CpuMeter, service_parts: tuple[str, ...], system: str = OURS
 ) -> Sample:
     calibration_ms = calibrate()
-    loop = ClosedLoop(port, connections, next_question)
-    tally, use = await loop.run(plan.warm_up_seconds, plan.seconds, meter)
-    return _sample(name, tally, use, calibration_ms)
-
-
-def _sample(name: str, tally: Tally, use: CpuUse, calibration_ms: float) -> Sample:
-    answers = max(1, len(tally.latencies_ms))
+    outcome, use = run_load(load, meter)
+    shown = (*service_parts, "broker", "redis")
+    cpu_us = {part: _each_us(use, part, outcome) for part in meter.parts if part in shown}
+    service_us = sum(cpu_us.get(part) or 0 for part in service_parts)
     return Sample(
-        point=name,
-        requests_per_second=len(tally.latencies_ms) / use.wall_seconds,
-        p50_ms=percentile(tally.latencies_ms, 50),
-        p99_ms=percentile(tally.latencies_ms, 99),
-        cpu_us={part: _each_us(use, part, answers) for part in PARTS},
+        point=point,
+        requests_per_second=outcome.per_second,
+        derived_per_second=1e6 / service_us if service_us and outcome.answers else None,
+        p50_ms=outcome.p50_ms,
+        p99_ms=outcome.p99_ms,
+        cpu_us=cpu_us,
+        service_cores=sum(map(use.cores, service_parts)),
         load_cores=use.cores("load"),
         provider_cores=use.cores("provider"),
         calibration_ms=calibration_ms,
         foreign_cores=use.foreign_cores,
         surroundings_share=sum(map(use.cores, _SURROUNDINGS)) / max(1, len(OTHER_CORES)),
-        failed=tally.failed,
-        wrong=tally.wrong,
-        first_problem=tally.first_problem,
+        failed=outcome.failed + outcome.refused,
+        wrong=outcome.wrong,
+        first_problem=outcome.first_problem,
+        system=system,
     )
 
 
-def _each_us(use: CpuUse, part: str, answers: int) -> float | None:
-    return use.seconds[part] / answers * 1e6 if part in use.seconds else None
+def _each_us(use: CpuUse, part: str, outcome: Outcome) -> float | None:
+    return use.seconds[part] / max(1, outcome.answers) * 1e6 if part in use.seconds else None
 
 
 def percentile(values: list[float], percent: int) -> float:

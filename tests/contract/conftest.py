@@ -1,7 +1,7 @@
 """The stores of the contract tests."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
@@ -16,6 +16,8 @@ from tests.contract.result_stores import (
     redis_stores,
 )
 from tests.support.availability import Unavailable
+from tests.support.redis_acl import with_least_rights
+from tests.support.redis_cluster import find_redis_cluster
 from tests.support.redis_process import RedisServer
 from tests.support.redis_sentinel import find_sentinel
 from tests.support.redis_servers import any_binary, find_redis, find_valkey
@@ -23,7 +25,7 @@ from tests.support.running import RunningServers
 from tests.support.server import AnyRedis
 
 
-@pytest.fixture(params=["memory", "redis", "valkey", "sentinel", "fallback", "degraded"])
+@pytest.fixture(params=["memory", "redis", "valkey", "sentinel", "cluster", "fallback", "degraded"])
 async def stores(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Stores]:
     """Each store in turn."""
     try:
@@ -39,7 +41,10 @@ def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAs
         case "redis":
             return redis_stores(servers.get(find_redis).url)
         case "valkey":
-            return redis_stores(servers.get(find_valkey).url)
+            server = servers.get(find_valkey)
+            return redis_stores(with_least_rights(server.url), server.url)
+        case "cluster":
+            return redis_stores(servers.get(find_redis_cluster).url)
         case "sentinel":
             deployment = servers.get(find_sentinel)
             return redis_stores(deployment.url, deployment.master().url)
@@ -52,10 +57,11 @@ def _open(request: pytest.FixtureRequest, servers: RunningServers) -> AbstractAs
             return memory_stores()
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
+@pytest.fixture(params=["memory", "redis", "valkey", "cluster"])
 def memory_or_redis(request: pytest.FixtureRequest, servers: RunningServers) -> str | None:
     """The URL of each server in turn; None: the memory of the process."""
-    finders = {"redis": find_redis, "valkey": find_valkey}
+    finders: dict[str, Callable[[], AnyRedis]]
+    finders = {"redis": find_redis, "valkey": find_valkey, "cluster": find_redis_cluster}
     try:
         return servers.get(finders[request.param]).url if request.param in finders else None
     except Unavailable as reason:

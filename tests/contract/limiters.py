@@ -5,14 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-
 from shared.adapters.memory_limiter import MemoryLimiter
-from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_connections import batches_over, connect_redis
 from shared.adapters.redis_limiter import RedisLimiter
 from shared.limits import Limiter
 from tests.contract.result_stores import AheadClock
+from tests.support.raw_redis import raw_client
 
 _MOVE_BACK = """
 for _, key in ipairs(KEYS) do
@@ -54,7 +52,7 @@ async def redis_limiters(url: str, processes: int = 3) -> AsyncIterator[Limiters
     clock = AheadClock()
     async with AsyncExitStack() as stack:
         limiters = [await stack.enter_async_context(_redis_limiter(url)) for _ in range(processes)]
-        client = await stack.enter_async_context(Redis.from_url(url))
+        client = await stack.enter_async_context(raw_client(url))
 
         async def pass_seconds(seconds: float, owner: str) -> None:
             await client.eval(_MOVE_BACK, 1, f"llm:limits:{owner}", round(seconds * 1000))
@@ -65,7 +63,7 @@ async def redis_limiters(url: str, processes: int = 3) -> AsyncIterator[Limiters
 @asynccontextmanager
 async def _redis_limiter(url: str) -> AsyncIterator[Limiter]:
     async with connect_redis(url, max_connections=4, timeout_seconds=2) as (client, _):
-        batches = RedisBatches(client)
+        batches = batches_over(client)
         try:
             yield RedisLimiter(batches)
         finally:

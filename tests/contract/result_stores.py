@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -13,6 +14,7 @@ from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.job import JobId
 from shared.ports import ResultStore
+from tests.support.raw_redis import raw_client
 from tests.support.redis_process import RedisServer
 
 RETENTION = timedelta(hours=1)
@@ -53,7 +55,7 @@ async def redis_stores(url: str, server_url: str = "") -> AsyncIterator[Stores]:
     async with (
         connect_redis_result_store(url, max_connections=10, retention=RETENTION) as gateway,
         connect_redis_result_store(url, max_connections=10, retention=RETENTION) as worker,
-        Redis.from_url(server_url or url) as client,
+        raw_client(server_url or url) as client,
     ):
         yield Stores("redis", gateway, worker, _forgotten_by_ttl(client))
 
@@ -82,10 +84,10 @@ async def degraded_fallback_stores(server: RedisServer) -> AsyncIterator[Stores]
             yield Stores("degraded", store, store, _forgotten_by_clock(memory, clock), is_available=False)
 
 
-def _forgotten_by_ttl(client: Redis) -> Callable[[JobId, float], Awaitable[bool]]:
+def _forgotten_by_ttl(client: Any) -> Callable[[JobId, float], Awaitable[bool]]:
     async def is_forgotten_in(job_id: JobId, seconds: float) -> bool:
-        [key] = [key async for key in client.scan_iter(f"llm:job:*{job_id.request_id}")]
-        expires_ms = await client.pttl(key)
+        [key] = [key async for key in client.scan_iter(f"llm:*job:*{job_id.request_id}")]
+        expires_ms: int = await client.pttl(key)
         assert expires_ms != -1, "the key would stay for ever"
         return expires_ms <= seconds * 1000
 

@@ -24,7 +24,7 @@ from gateway.queue.kafka_job_queue import KafkaJobQueue
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_topics import ensure_topics
 from shared.domain.job import Job
-from shared.wire import job_from_record
+from shared.wire import job_from_record, source_of
 from tests.conftest import missing
 from tests.contract.eventually import eventually
 from tests.contract.examples import DEFAULTS, FULL_JOB, MINIMAL_JOB, some_job_id
@@ -366,7 +366,8 @@ async def kafka_queue(
     await ensure_topics(kafka.bootstrap_servers, [topic], partitions=PARTITIONS, replication_factor=1)
     producer: AIOKafkaProducer
     async with connect_kafka_producer(kafka.bootstrap_servers, "test") as producer:
-        yield KafkaJobQueue(producer, topic, "test", seal=seal, enqueue_seconds=ENQUEUE_SECONDS), topic
+        source = source_of("test", "gateway")
+        yield KafkaJobQueue(producer, topic, source, seal=seal, enqueue_seconds=ENQUEUE_SECONDS), topic
 
 
 async def jobs_on(kafka: AnyKafka, topic: str, count: int) -> list[Job]:

@@ -14,6 +14,7 @@ from shared.limits import Limiter
 from tests.conftest import missing
 from tests.contract.limiters import Limiters, memory_limiters, redis_limiters
 from tests.support.availability import Unavailable
+from tests.support.redis_cluster import find_redis_cluster
 from tests.support.redis_servers import find_redis, find_valkey
 from tests.support.running import RunningServers
 
@@ -29,13 +30,15 @@ ALL = BY_KIND["all"]
 NOTHING = Spent(0, 0)
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
+@pytest.fixture(params=["memory", "redis", "valkey", "cluster"])
 async def limiters(request: pytest.FixtureRequest, servers: RunningServers) -> AsyncIterator[Limiters]:
     """Each limiter in turn."""
     try:
         match request.param:
             case "redis":
                 opened = redis_limiters(servers.get(find_redis).url)
+            case "cluster":
+                opened = redis_limiters(servers.get(find_redis_cluster).url)
             case "valkey":
                 opened = redis_limiters(servers.get(find_valkey).url)
             case _:

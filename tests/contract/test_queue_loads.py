@@ -20,11 +20,19 @@ MANY = WorkerLoad(waiting=40, running=4, run_seconds=4.0)
 @pytest.fixture
 async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
     async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
+        assert isinstance(client, Redis)
         yield client
 
 
-async def test_the_last_word_of_every_worker_counts(client: Redis) -> None:
-    loads = RedisQueueLoads(RedisBatches(client), uuid4().hex)
+@pytest.fixture
+async def batches(client: Redis) -> AsyncIterator[RedisBatches]:
+    batches = RedisBatches(client)
+    yield batches
+    await batches.aclose()
+
+
+async def test_the_last_word_of_every_worker_counts(batches: RedisBatches) -> None:
+    loads = RedisQueueLoads(batches, uuid4().hex)
     assert await loads.read() is None
     await loads.tell("a", MANY)
     await loads.tell("a", FEW)
@@ -32,9 +40,9 @@ async def test_the_last_word_of_every_worker_counts(client: Redis) -> None:
     assert await loads.read() == QueueLoad(lag=43, running=6, drain_per_second=5)
 
 
-async def test_a_worker_that_says_nothing_more_is_forgotten(client: Redis) -> None:
+async def test_a_worker_that_says_nothing_more_is_forgotten(client: Redis, batches: RedisBatches) -> None:
     topic = uuid4().hex
-    loads = RedisQueueLoads(RedisBatches(client), topic, fresh_seconds=0.2)
+    loads = RedisQueueLoads(batches, topic, fresh_seconds=0.2)
     await loads.tell("gone", MANY)
     assert 0 < await client.pttl(f"llm:load:{topic}") <= 200
     async with asyncio.timeout(10):
@@ -48,9 +56,9 @@ async def test_a_worker_that_says_nothing_more_is_forgotten(client: Redis) -> No
             await asyncio.sleep(0)
 
 
-async def test_a_word_that_is_none_is_left_out(client: Redis) -> None:
+async def test_a_word_that_is_none_is_left_out(client: Redis, batches: RedisBatches) -> None:
     topic = uuid4().hex
-    loads = RedisQueueLoads(RedisBatches(client), topic)
+    loads = RedisQueueLoads(batches, topic)
     await loads.tell("a", FEW)
     seconds, _ = await client.time()
     await client.hset(f"llm:load:{topic}", "new", f'{seconds * 1000} {{"waiting": "much"}}')

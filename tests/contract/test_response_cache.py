@@ -12,6 +12,7 @@ import pytest
 
 from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.adapters.redis_cluster_keys import SHARDS
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.domain.errors import ErrorCode
@@ -52,7 +53,8 @@ async def _redis(url: str) -> AsyncIterator[Caches]:
         connect_redis_result_store(url, max_connections=5, retention=timedelta(hours=1)) as one,
         connect_redis_result_store(url, max_connections=5, retention=timedelta(hours=1)) as two,
     ):
-        await one.client.delete("llm:cache")
+        for index in one.batches.parts("llm:cache"):
+            await one.batches.call("DEL", index)
         first, second = (RedisResponseCache(store.batches, MOST) for store in (one, two))
         yield Caches(one, first, second, fingerprint=uuid4().hex)
 
@@ -80,6 +82,16 @@ async def test_an_answer_is_kept_for_its_owner_and_its_question(caches: Caches) 
     assert await caches.two.find("public", uuid4().hex) is None
 
 
+@pytest.mark.parametrize("memory_or_redis", ["cluster"], indirect=True)
+async def test_nor_over_the_shards_of_a_cluster_together(caches: Caches) -> None:
+    """Each bounds itself, to one at least."""
+    runs = [caches.run(fingerprint=uuid4().hex) for _ in range(4 * SHARDS)]
+    for run in runs:
+        await caches.one.keep(run, success_of(run.id), 60)
+    found = [await caches.two.find("public", run.fingerprint) is not None for run in runs]
+    assert 1 <= sum(found) <= SHARDS
+
+
 async def test_a_new_answer_takes_the_place_of_the_old_one(caches: Caches) -> None:
     for text in ("Paris", "Lyon"):
         run = caches.run()
@@ -89,6 +101,7 @@ async def test_a_new_answer_takes_the_place_of_the_old_one(caches: Caches) -> No
     assert found.message["content"] == "Lyon"
 
 
+@pytest.mark.parametrize("memory_or_redis", ["memory", "redis", "valkey"], indirect=True)
 async def test_there_are_never_more_answers_than_allowed(caches: Caches) -> None:
     runs = [caches.run(fingerprint=uuid4().hex) for _ in range(MOST + 2)]
     for number, run in enumerate(runs):

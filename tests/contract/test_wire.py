@@ -246,7 +246,9 @@ def test_a_record_without_headers_is_a_job_with_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "is_direct"), [(source_of("any-name", "gateway"), False), ("/their/job", True), (None, True)]
+    ("source", "is_direct"),
+    [(source_of("any-name", "gateway"), False), ("/their/job", True), (None, True)],
+    ids=["a gateway", "somebody else", "nobody"],  # ours has a process id in it
 )
 def test_a_record_tells_whether_a_gateway_wrote_it(source: str | None, is_direct: bool) -> None:
     assert read(QUESTION, [("ce_source", source.encode() if source else None)]).is_direct is is_direct

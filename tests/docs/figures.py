@@ -1,16 +1,22 @@
-"""The measured figures of README.md and docs/: what the last `make chaos` and `make bench` left in `.cache`.
+"""The measured figures of the documents: what the last `make chaos`, `bench` and `images` left in `.cache`.
 
-`make figures` writes them. Each point of the bench shows its middle round.
+`make figures` writes them, and the plots beside the bench. Each point of the bench shows its middle round.
+What was not run since the cache was emptied keeps its figures. The long part of the bench may be a run of its
+own: `make bench ARGS="--only memory --results .cache/memory"`.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.run_plots import COST, save_plots
+from tests.docs.bench_figures import bench_sentences, peers_table, stages_table
 from tests.docs.pages import ROOT
 from tests.docs.tables import write_tables
 
 _RESULTS = ROOT / ".cache"
+PLOTS = ROOT / "tests" / "bench" / "plots"
 BENCH_COLUMNS = ["At once", "req/s", "p50 ms", "p99 ms", "CPU µs gateway", "CPU µs worker"]
 
 
@@ -21,15 +27,36 @@ def chaos_table(folder: Path = _RESULTS / "chaos") -> str:
 
 
 def bench_table(folder: Path = _RESULTS / "bench") -> str:
-    """Throughput and calls in flight, in a few columns."""
-    results: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    """Throughput, the peers, where the CPU goes, and what the other parts found."""
+    results = bench_results(folder)
     rows = [_row(BENCH_COLUMNS), _row(["---"] * len(BENCH_COLUMNS))]
-    points = dict.fromkeys(sample["point"] for sample in results["throughput"])
-    rows += [_point(point, [s for s in results["throughput"] if s["point"] == point]) for point in points]
+    ours = [sample for sample in results["throughput"] if sample["system"] == "ours"]
+    points = dict.fromkeys(sample["point"] for sample in ours)
+    rows += [_point(point, [sample for sample in ours if sample["point"] == point]) for point in points]
     measured = (
         f"{results['machine']}, {results['python']}, {results['brokers']}; {results['at']}; `make bench`"
     )
-    return "\n".join(rows) + f"\n\n{measured}\n\n{_in_flight(results['in_flight'])}"
+    sections = ["\n".join(rows), measured]
+    if results["peers"]:
+        sections.append(peers_table(results))
+    if results["stages"]:
+        plot = f"../{PLOTS.relative_to(ROOT)}/{COST}"  # as docs/ sees it
+        sections += [f"![Where the CPU of one request goes]({plot})", stages_table(results)]
+    return "\n\n".join([*sections, *bench_sentences(results)])
+
+
+def bench_results(folder: Path) -> dict[str, Any]:
+    """With the long part, if it was run by itself."""
+    results: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    beside = folder.parent / "memory" / "results.json"
+    if results["memory"] is None and beside.exists():
+        results["memory"] = json.loads(beside.read_text())["memory"]
+    return results
+
+
+def images_table(folder: Path = _RESULTS / "images") -> str:
+    """As the stage printed it."""
+    return (folder / "results.md").read_text().strip()
 
 
 def _row(cells: list[str]) -> str:
@@ -43,7 +70,7 @@ def _point(point: str, samples: list[dict[str, Any]]) -> str:
         [
             point,
             f"{middle['requests_per_second']:.0f}",
-            f"{middle['p50_ms']:.1f}",
+            f"{middle['p50_ms']:.2f}",
             f"{middle['p99_ms']:.1f}",
             f"{cpu['gateway']:.0f}",
             f"{cpu['worker']:.0f}" if cpu.get("worker", 0) > 10 else "-",  # it was idle
@@ -51,14 +78,19 @@ def _point(point: str, samples: list[dict[str, Any]]) -> str:
     )
 
 
-def _in_flight(found: dict[str, Any]) -> str:
-    return (
-        f"{found['peak_in_flight']} calls of 10 s in flight on one worker: queue delay p50 "
-        f"{found['queue_ms_p50']:.1f} ms, p99 {found['queue_ms_p99']:.1f} ms; its memory grew by "
-        f"{found['rss_growth']:.1%} over the second half of the steady phase."
-    )
+def main() -> None:
+    makers: dict[str, tuple[Callable[[Path], str], Path]] = {
+        "chaos": (chaos_table, _RESULTS / "chaos"),
+        "flood": (chaos_table, _RESULTS / "chaos" / "flood"),
+        "bench": (bench_table, _RESULTS / "bench"),
+        "images": (images_table, _RESULTS / "images"),
+    }
+    there = {name: maker for name, maker in makers.items() if (maker[1] / "results.md").exists()}
+    write_tables({name: make(folder) for name, (make, folder) in there.items()})
+    if "bench" in there:
+        save_plots(bench_results(_RESULTS / "bench"), PLOTS)
+    print(f"written: {', '.join(there) or 'nothing, because nothing was measured'}")
 
 
 if __name__ == "__main__":
-    flood = chaos_table(_RESULTS / "chaos" / "flood")
-    write_tables({"chaos": chaos_table(), "flood": flood, "bench": bench_table()})
+    main()

@@ -13,6 +13,8 @@ from tests.chaos.outcome import COLUMNS
 from tests.docs.figures import BENCH_COLUMNS
 from tests.docs.pages import README, ROOT, whole_text
 from tests.docs.tables import ENV_EXAMPLE, MADE, env_example, tables_of
+from tests.ground.engine.measured import COLUMNS as IMAGE_COLUMNS
+from tests.ground.engine.product_images import IMAGES
 from tests.support.service_processes import clean_environment, one_process
 
 TEXT = whole_text()
@@ -47,12 +49,20 @@ def test_the_first_curl_is_answered_by_the_local_model_with_the_shape_shown(tmp_
     ("name", "columns"), [("chaos", list(COLUMNS)), ("flood", list(COLUMNS)), ("bench", BENCH_COLUMNS)]
 )
 def test_a_table_of_figures_is_whole_and_says_on_what_it_was_measured(name: str, columns: list[str]) -> None:
-    table = tables_of(TEXT)[name]
-    header, _, *rows = [line for line in table.splitlines() if line.startswith("|")]
-    assert [cell.strip() for cell in header.strip("|").split("|")] == columns
-    assert rows
-    assert all(row.count("|") == header.count("|") for row in rows)
-    assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d", table)
+    text = tables_of(TEXT)[name]
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert [cell.strip() for cell in tables[0][0].strip("|").split("|")] == columns
+    for header, _, *rows in tables:
+        assert rows
+        assert all(row.count("|") == header.count("|") for row in rows)
+    assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d", text)
+
+
+def test_the_table_of_the_images_names_every_image_and_on_what_it_was_measured() -> None:
+    table = tables_of(TEXT)["images"]
+    assert table.startswith(f"| {' | '.join(IMAGE_COLUMNS)} |")
+    assert re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE) == [image.tag for image in IMAGES]
+    assert re.search(r"2 cores.*Docker.*20\d\d-\d\d-\d\d.*`make images`", table)
 
 
 @pytest.mark.parametrize("name", ["chaos", "flood"])

@@ -12,35 +12,22 @@ from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
 from shared.settings import load_settings
-from tests.ground.helm_chart import EXAMPLES, ROOT, render
+from tests.ground.helm_chart import EXAMPLES, render
 from tests.ground.test_compose import environment
 from tests.ground.test_helm import container, find
+from tests.ground.test_images import variables_of
 from worker.settings import WorkerSettings
 
 SETTINGS: dict[str, type[BaseSettings]] = {"gateway": GatewaySettings, "worker": WorkerSettings}
 SERVICES = tuple(SETTINGS)
 NOT_OURS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
-# Set by the chart where Kafka or Redis ask for TLS or an account, before the services read them.
-AWAITED = {
-    "KAFKA_SECURITY_PROTOCOL",
-    "KAFKA_SASL_MECHANISM",
-    "KAFKA_SASL_USERNAME",
-    "KAFKA_SASL_PASSWORD",
-    "KAFKA_SSL_CA_FILE",
-    "KAFKA_SSL_CERT_FILE",
-    "KAFKA_SSL_KEY_FILE",
-    "REDIS_SSL_CA_FILE",
-    "REDIS_SSL_CERT_FILE",
-    "REDIS_SSL_KEY_FILE",
-}
-
 _IN_SECRETS = {"KAFKA_SASL_USERNAME": "user", "KAFKA_SASL_PASSWORD": "password"}
 
 
 def assert_read_by(
     service: str, variables: Mapping[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unknown = {name for name in variables if name.lower() not in SETTINGS[service].model_fields} - AWAITED
+    unknown = {name for name in variables if name.lower() not in SETTINGS[service].model_fields}
     assert not unknown, f"{service} does not read {sorted(unknown)}"
     for field in SETTINGS[service].model_fields:
         monkeypatch.delenv(field.upper(), raising=False)
@@ -53,10 +40,7 @@ def assert_read_by(
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_image(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = re.findall(
-        r"^ENV ((?:.*\\\n)+.*)$", (ROOT / f"Dockerfile.{service}").read_text(), re.MULTILINE
-    )
-    variables = dict(re.findall(r"(\w+)=(\S+)", block))
+    variables = variables_of(service)
     assert set(variables) >= NOT_OURS
     ours = {name: value for name, value in variables.items() if name not in NOT_OURS}
     assert_read_by(service, ours, monkeypatch)
@@ -84,8 +68,3 @@ def test_the_topics_job(newest_helm: Path, example: str, monkeypatch: pytest.Mon
     [job] = [manifest for manifest in manifests if manifest["kind"] == "Job"]
     [ours] = job["spec"]["template"]["spec"]["containers"]
     assert_read_by("worker", {each["name"]: each.get("value") for each in ours["env"]}, monkeypatch)
-
-
-def test_what_is_awaited_has_not_come_yet() -> None:
-    """From then on its values are checked like any other: take the name out of AWAITED."""
-    assert not {name for name in AWAITED if name.lower() in WorkerSettings.model_fields}

@@ -16,6 +16,8 @@ from shared.adapters.redis_result_store import RedisResultStore, connect_redis_r
 from shared.domain.job import JobId
 from shared.domain.result import dump_result
 from shared.ports import Begun, Conflicting, Finished, Pending, Reserved, StoreUnavailable
+from shared.redis_url import with_tls_files
+from shared.tls_files import TlsFiles
 from tests.conftest import missing
 from tests.contract.eventually import eventually
 from tests.contract.examples import (
@@ -30,9 +32,12 @@ from tests.contract.examples import (
 )
 from tests.contract.result_stores import RETENTION
 from tests.support.availability import Unavailable
+from tests.support.certificates import TestAuthority
+from tests.support.redis_acl import with_least_rights
 from tests.support.redis_process import RedisBinary, RedisServer
 from tests.support.redis_sentinel import MASTER, SentinelRedis
 from tests.support.redis_servers import any_binary, redis_binary, valkey_binary
+from tests.support.tls_sentinel import TlsSentinelRedis
 
 LEASE = 60.0
 BOTH = pytest.mark.parametrize(
@@ -142,6 +147,7 @@ async def test_what_one_connection_learns_moves_all_of_them(deployment: Sentinel
         Redis.from_url(old.url) as operator,
         listener.pubsub(ignore_subscribe_messages=True) as subscription,
     ):
+        assert isinstance(client, Redis)
         assert await ports_of_five_connections(client) == {old.port}
         await subscription.subscribe("anything")
         # When sentinels are told of another master, and one connection to the old one, which lives, is cut
@@ -358,3 +364,19 @@ async def command_connections(operator: Redis) -> set[str]:
 
 async def has_failed_to_save(operator: Redis) -> bool:
     return bool((await operator.info("persistence"))["rdb_last_bgsave_status"] == "err")
+
+
+async def test_sentinels_and_servers_that_want_certificates_and_give_the_least_rights(tmp_path: Path) -> None:
+    try:
+        binary = redis_binary()
+    except Unavailable as reason:
+        missing(str(reason))
+    authority = TestAuthority(tmp_path / "authority")
+    certificate, key = authority.issue("client")
+    files = TlsFiles("REDIS_SSL", str(authority.ca), str(certificate), str(key))
+    with TlsSentinelRedis(binary, authority) as deployment:
+        for server in deployment.servers:
+            with_least_rights(server.url)
+        url = with_tls_files(deployment.tls_url("llm", "CANARY-secret"), files)
+        async with open_store(url) as gateway, open_store(url) as worker:
+            await live(gateway, worker, some_job_id())

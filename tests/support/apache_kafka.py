@@ -23,7 +23,7 @@ class ApacheKafka(AnyKafka):
     """Node ids count from 1; data lives until `stop`, so a killed node can be started again.
 
     With three nodes or more every topic has 3 replicas and `min.insync.replicas=2`. `properties` are
-    broker settings that win over the ones made here.
+    broker settings that win over the ones made here; `scram_users` are names with their passwords.
     """
 
     def __init__(
@@ -32,9 +32,11 @@ class ApacheKafka(AnyKafka):
         *,
         nodes: int = 1,
         properties: Mapping[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
     ) -> None:
         self._distribution = distribution
         self._properties = dict(properties or {})
+        self._scram_users = dict(scram_users or {})
         self._ports = {node: free_port() for node in range(1, nodes + 1)}
         self._advertised = dict(self._ports)
         self._controllers = {node: free_port() for node in self._ports}
@@ -118,10 +120,22 @@ class ApacheKafka(AnyKafka):
         data.mkdir(parents=True)
         lines = kafka_properties(node, data, self._ports, self._advertised, self._controllers)
         _write_properties(folder / "server.properties", lines | self._properties)
+        if self._scram_users:
+            self._format_with_users(folder / "server.properties")
+            return
         if self._distribution.bootstrap_checkpoint.exists():
             shutil.copy(self._distribution.bootstrap_checkpoint, data)
         meta = {"version": "1", "cluster.id": self._cluster_id, "node.id": f"{node}"}
         _write_properties(data / "meta.properties", meta | {"directory.id": _random_id()})
+
+    def _format_with_users(self, settings: Path) -> None:
+        users = [
+            f"{mechanism}=[name={name},password={password}]"
+            for name, password in self._scram_users.items()
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+        ]
+        options = [word for user in users for word in ("--add-scram", user)]
+        _run_storage_tool(self._distribution, "format", "-t", self._cluster_id, "-c", settings, *options)
 
     def _node_folder(self, node: int) -> Path:
         assert self._folder, "not started"
@@ -143,10 +157,13 @@ def _format_once(distribution: KafkaDistribution, draft: Path) -> None:
     folder = draft.parent / "formatted"
     settings = draft.parent / "format.properties"
     _write_properties(settings, kafka_properties(1, folder, {1: 1}, {1: 1}, {1: 2}))
-    tool = [distribution.java, *_JVM, "-cp", distribution.classpath, "kafka.tools.StorageTool"]
-    words = [*tool, "format", "-t", _random_id(), "-c", settings]
-    subprocess.run([str(word) for word in words], check=True, capture_output=True)
+    _run_storage_tool(distribution, "format", "-t", _random_id(), "-c", settings)
     (folder / "bootstrap.checkpoint").rename(draft)
+
+
+def _run_storage_tool(distribution: KafkaDistribution, *words: str | Path) -> None:
+    tool = [distribution.java, *_JVM, "-cp", distribution.classpath, "kafka.tools.StorageTool", *words]
+    subprocess.run([str(word) for word in tool], check=True, capture_output=True)
 
 
 def _archive_classes(distribution: KafkaDistribution, draft: Path) -> None:

@@ -13,6 +13,7 @@ from gateway.main import create_app
 from gateway.ports import QueueUnavailable
 from gateway.settings import GatewaySettings
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
+from shared.adapters.memory_replicas import MemoryReplicas
 from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.domain.errors import ErrorCode, job_error
@@ -65,7 +66,9 @@ async def _connect(_: GatewaySettings) -> AsyncIterator[Adapters]:
     store = MemoryResultStore(timedelta(hours=1))
     queue = FaultyQueue(store)
     streams, cache = MemoryAnswerStreams(), MemoryResponseCache(10)
-    yield Adapters(store, queue, streams, cache, mode="distributed", accepts_caller_keys=False)
+    yield Adapters(
+        store, queue, streams, cache, MemoryReplicas(), mode="distributed", accepts_caller_keys=False
+    )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 
 from tests.support.apache_kafka import ApacheKafka
 from tests.support.availability import Unavailable, first_available
-from tests.support.containers import ContainerKafka
+from tests.support.containers import ContainerKafka, asked_for
 from tests.support.kafka_distribution import KafkaDistribution, local_distribution, maven_distribution
 from tests.support.noida_kafka import NoidaKafka
 from tests.support.server import AnyKafka
@@ -35,12 +35,16 @@ class ExternalKafka(AnyKafka):
 
 def find_kafka() -> AnyKafka:
     """The quickest that is here: for what any Kafka can show."""
-    return first_available(ExternalKafka, _local_kafka, NoidaKafka, _maven_kafka, ContainerKafka)
+    return first_available(
+        ExternalKafka, asked_for(ContainerKafka), _local_kafka, NoidaKafka, _maven_kafka, ContainerKafka
+    )
 
 
 def find_apache_kafka() -> AnyKafka:
     """The real thing only: for loss, rebalance, durability and security."""
-    return first_available(ExternalKafka, _local_kafka, _maven_kafka, ContainerKafka)
+    return first_available(
+        ExternalKafka, asked_for(ContainerKafka), _local_kafka, _maven_kafka, ContainerKafka
+    )
 
 
 def find_kafka_distribution() -> KafkaDistribution:

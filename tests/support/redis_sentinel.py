@@ -49,6 +49,14 @@ class SentinelRedis(AnyRedis):
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinel_ports)
         return f"redis+sentinel://{hosts}/{MASTER}/0"
 
+    @property
+    def _monitored_port(self) -> int:
+        return self.servers[0].port
+
+    def _encryption(self, sentinel_port: int) -> Sequence[str]:
+        """Lines of a sentinel's file."""
+        return ()
+
     def start(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sentinel-"))
         for server in self.servers:
@@ -102,7 +110,8 @@ class SentinelRedis(AnyRedis):
             f"port {port}",
             "bind 127.0.0.1",
             f"dir {folder}",
-            f"sentinel monitor {MASTER} 127.0.0.1 {self.servers[0].port} 2",
+            *self._encryption(port),
+            f"sentinel monitor {MASTER} 127.0.0.1 {self._monitored_port} 2",
             f"sentinel down-after-milliseconds {MASTER} {_DOWN_AFTER_MS}",
             f"sentinel failover-timeout {MASTER} {_FAILOVER_TIMEOUT_MS}",
         )

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.support.availability import Unavailable, first_available
-from tests.support.containers import ContainerRedis
+from tests.support.containers import ContainerRedis, asked_for
 from tests.support.redis_process import DURABLE, RedisBinary, RedisServer
 from tests.support.server import AnyRedis
 
@@ -49,7 +49,9 @@ class ExternalRedis(AnyRedis):
 
 
 def find_redis() -> AnyRedis:
-    return first_available(ExternalRedis, lambda: RedisServer(redis_binary()), ContainerRedis)
+    return first_available(
+        ExternalRedis, asked_for(ContainerRedis), lambda: RedisServer(redis_binary()), ContainerRedis
+    )
 
 
 def find_valkey() -> AnyRedis:
@@ -58,7 +60,9 @@ def find_valkey() -> AnyRedis:
 
 def find_any_redis() -> AnyRedis:
     """For what either of the two can show."""
-    return first_available(ExternalRedis, lambda: RedisServer(any_binary()), ContainerRedis)
+    return first_available(
+        ExternalRedis, asked_for(ContainerRedis), lambda: RedisServer(any_binary()), ContainerRedis
+    )
 
 
 def any_binary() -> RedisBinary:

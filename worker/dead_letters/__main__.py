@@ -13,6 +13,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from shared.adapters.kafka_refusal import KafkaRefused
 from shared.settings import load_settings
 from worker.dead_letters.arguments import parse_arguments
 from worker.dead_letters.commands import (
@@ -42,6 +43,9 @@ def main() -> int:
         return USAGE
     except BrokenPipeError:  # who read us has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOT_ALL
+    except KafkaRefused as refused:
+        note(str(refused))
         return NOT_ALL
     except (KafkaError, OSError) as fault:
         note(f"Kafka at {settings.kafka_bootstrap_servers}: {type(fault).__name__}: {fault}")

@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared.domain.errors import JobError
+from shared.send_faults import send_fault
 from worker.dead_letters.clear_keys import holds_key, mask
 from worker.dead_letters.headers import HELD_KEY, LEFT_OUT, original_headers, reason_headers
 from worker.ports import Record
@@ -29,7 +30,7 @@ class KafkaDeadLetters:
             async with asyncio.timeout(_SEND_SECONDS):
                 await self._send(record, error)
         except (KafkaError, TimeoutError) as fault:
-            raise DeadLettersUnavailable(type(fault).__name__) from fault
+            raise DeadLettersUnavailable(send_fault(fault, self._topic)) from fault
 
     async def _send(self, record: Record, error: JobError) -> None:
         reason = reason_headers(record, error)

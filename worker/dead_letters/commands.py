@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.kafka_rights import expect_rights
 from worker.dead_letters.arguments import selection_of
 from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.plan import Plan, make_plan
@@ -78,11 +79,14 @@ async def plan_redrive(arguments: Namespace, settings: WorkerSettings, say: Say)
 
 async def carry_out(plan: Plan, arguments: Namespace, settings: WorkerSettings, say: Say, note: Say) -> int:
     """Send what the plan holds; marks are read anew, because somebody else may be redriving too."""
+    await _expect_to_send(settings, rules_of(arguments, settings))
     progress, sent = Progress(plan.jobs, sys.stderr), 0
     selection = Selection(positions=frozenset(plan.positions))
     async with (
         _open(settings) as topic,
-        connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name) as producer,
+        connect_kafka_producer(
+            settings.kafka_bootstrap_servers, settings.llm_app_name, settings.kafka_security()
+        ) as producer,
     ):
         redriver = Redriver(producer, settings.kafka_dead_letter_topic, rules_of(arguments, settings))
         async for letter in topic.letters(selection):
@@ -104,7 +108,17 @@ async def carry_out(plan: Plan, arguments: Namespace, settings: WorkerSettings, 
 
 
 def _open(settings: WorkerSettings) -> AbstractAsyncContextManager[DeadLetterTopic]:
-    return open_topic(settings.kafka_bootstrap_servers, settings.kafka_dead_letter_topic)
+    return open_topic(
+        settings.kafka_bootstrap_servers, settings.kafka_dead_letter_topic, settings.kafka_security()
+    )
+
+
+async def _expect_to_send(settings: WorkerSettings, rules: Rules) -> None:
+    """Before the first record: who may send but not mark would send everything again the next time."""
+    topics = (settings.kafka_dead_letter_topic, rules.to or rules.request_topic)
+    await expect_rights(
+        settings.kafka_bootstrap_servers, settings.kafka_security(), dict.fromkeys(topics, ("WRITE",))
+    )
 
 
 def _check_target(topic: DeadLetterTopic, rules: Rules) -> None:

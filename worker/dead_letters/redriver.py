@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared.domain.timestamps import rfc3339_now
+from shared.send_faults import send_fault
 from worker.dead_letters.headers import OFFSET, PARTITION, REDRIVEN, REQUEST_ID, TIME, TOPIC, encode
 from worker.dead_letters.letter import DeadLetter, printable_text
 from worker.dead_letters.redrive import Outgoing, Rules
@@ -47,11 +48,13 @@ class Redriver:
                 outgoing.topic, outgoing.value, key=outgoing.key, headers=outgoing.headers
             )
         except (KafkaError, TimeoutError) as fault:
-            raise RedriveFailed(f"{letter.position} not sent: {type(fault).__name__}") from fault
+            raise RedriveFailed(f"{letter.position} not sent: {send_fault(fault, outgoing.topic)}") from fault
         try:
             await self._mark(letter, outgoing, sent)
         except (KafkaError, TimeoutError) as fault:
-            raise RedriveFailed(f"{letter.position} sent, not marked: {type(fault).__name__}") from fault
+            raise RedriveFailed(
+                f"{letter.position} sent, not marked: {send_fault(fault, self._dead_letter_topic)}"
+            ) from fault
         return f"{described(letter, outgoing)} {sent.partition}/{sent.offset}"
 
     async def _mark(self, letter: DeadLetter, outgoing: Outgoing, sent: Any) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.adapters.kafka_refusal import refusals_explained
+from shared.adapters.kafka_rights import expect_rights
+from shared.kafka_security import PLAINTEXT, KafkaSecurity
 from worker.dead_letters.headers import REDRIVEN, REQUEST_ID, TIME
 from worker.dead_letters.letter import DeadLetter, Redriven
 from worker.dead_letters.selection import Selection
@@ -17,13 +20,17 @@ _RECORDS_AT_ONCE = 200
 
 
 @asynccontextmanager
-async def open_topic(bootstrap_servers: str, topic: str) -> AsyncIterator["DeadLetterTopic"]:
+async def open_topic(
+    bootstrap_servers: str, topic: str, security: KafkaSecurity = PLAINTEXT
+) -> AsyncIterator["DeadLetterTopic"]:
     """The topic as it is now."""
-    partitions = await partitions_of_topics(bootstrap_servers)
+    partitions = await partitions_of_topics(bootstrap_servers, security)
+    await expect_rights(bootstrap_servers, security, {topic: ("READ",)})
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
         auto_offset_reset="earliest",  # retention may take the first letters while they are read
+        **security.client_options(),
     )
     try:
         await consumer.start()
@@ -90,11 +97,12 @@ class DeadLetterTopic:
                 return list(fetched.get(partition, []))
 
 
-async def partitions_of_topics(bootstrap_servers: str) -> dict[str, int]:
+async def partitions_of_topics(bootstrap_servers: str, security: KafkaSecurity = PLAINTEXT) -> dict[str, int]:
     """Of all topics: asking for one that is missing might make it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, **security.client_options())
     try:
-        await admin.start()
+        async with refusals_explained(bootstrap_servers, security):
+            await admin.start()
         return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
     finally:
         await admin.close()

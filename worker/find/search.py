@@ -80,7 +80,7 @@ async def request_ids_of(
 ) -> list[str]:
     """The requests of a trace, by their records; raises `KafkaError`."""
     window = Window(since or datetime.now(UTC) - settings.retention())
-    async with open_topics(settings.kafka_bootstrap_servers) as topics:
+    async with open_topics(settings.kafka_bootstrap_servers, settings.kafka_security()) as topics:
         ranges = await topics.ranges(topics.partitions(settings.kafka_request_topic), window)
         read = progress(sum(len(offsets) for offsets in ranges.values()))
         records = await topics.find(is_traced(trace_id), ranges, read)
@@ -88,7 +88,7 @@ async def request_ids_of(
 
 
 async def _ask_store(story: Story, settings: WorkerSettings, note: Note) -> None:
-    wanted, url = story.wanted, settings.redis_url.get_secret_value()
+    wanted, url = story.wanted, settings.redis_address()
     try:
         story.stored = await stored_jobs(url, wanted.request_id, wanted.owner)
     except (RedisError, OSError) as fault:
@@ -100,7 +100,7 @@ async def _ask_topics(
     story: Story, settings: WorkerSettings, note: Note, progress: Callable[[int], Read]
 ) -> None:
     try:
-        async with open_topics(settings.kafka_bootstrap_servers) as topics:
+        async with open_topics(settings.kafka_bootstrap_servers, settings.kafka_security()) as topics:
             await _TopicSearch(story, settings, topics, progress).run()
     except (KafkaError, TimeoutError, OSError) as fault:
         note(f"Kafka at {settings.kafka_bootstrap_servers}: {type(fault).__name__}: {fault}")
@@ -123,10 +123,14 @@ class _TopicSearch:
         self._letters = settings.kafka_dead_letter_topic
 
     async def run(self) -> None:
+        key = self._story.wanted.request_id.encode()
         own = [
-            partition
-            for topic in (self._requests, self._results, *self._facts)
-            for partition in self._topics.partition_of(topic, self._story.wanted.request_id.encode())
+            *(
+                each
+                for topic in (self._requests, self._results)
+                for each in self._topics.partition_of(topic, key)
+            ),
+            *(each for topic in self._facts for each in self._topics.fact_partition_of(topic, key)),
         ]
         letters = self._topics.partitions(self._letters)  # few, and those without a key are anywhere
         await self._look(await self._topics.ranges([*own, *letters], self._window))

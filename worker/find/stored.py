@@ -7,7 +7,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared.adapters.redis_connections import connect_redis
+from shared.adapters.redis_cluster_batches import AnyBatches, RedisClusterBatches
+from shared.adapters.redis_connections import batches_over, connect_redis
 from shared.adapters.redis_result_store import job_key
 from shared.domain.job import DEFAULT_OWNER, JobId
 from shared.domain.result import Failed, Succeeded, load_result
@@ -30,27 +31,32 @@ class StoredJob:
 async def stored_jobs(redis_url: str, request_id: str, owner: str | None) -> list[StoredJob]:
     """Of one owner, or of everybody who has that id."""
     async with connect_redis(redis_url, max_connections=2, timeout_seconds=_TIMEOUT_SECONDS) as (redis, _):
-        owners = [owner] if owner is not None else [DEFAULT_OWNER]
-        found = await _of(redis, request_id, owners)
-        if found or owner is not None:
-            return found
-        return await _of(redis, request_id, await _owners(redis, request_id))
+        batches = batches_over(redis)
+        try:
+            owners = [owner] if owner is not None else [DEFAULT_OWNER]
+            found = await _of(batches, request_id, owners)
+            if found or owner is not None:
+                return found
+            return await _of(batches, request_id, await _owners(redis, request_id))
+        finally:
+            await batches.aclose()
 
 
-async def _owners(redis: Redis, request_id: str) -> list[str]:
+async def _owners(redis: Redis | RedisClusterBatches, request_id: str) -> list[str]:
     """With auth on, each client has ids of its own."""
-    pattern = job_key(JobId("*", request_id))
-    keys = [key async for key in redis.scan_iter(match=pattern, count=_KEYS_AT_ONCE)]
-    return sorted(key.decode().split(":")[2] for key in keys)
+    masters = redis.masters if isinstance(redis, RedisClusterBatches) else [redis]
+    pattern = f"llm:*job:*:{request_id}"
+    keys = [key for master in masters async for key in master.scan_iter(match=pattern, count=_KEYS_AT_ONCE)]
+    return sorted(key.decode().split(":")[-2] for key in keys)
 
 
-async def _of(redis: Redis, request_id: str, owners: Iterable[str]) -> list[StoredJob]:
+async def _of(batches: AnyBatches, request_id: str, owners: Iterable[str]) -> list[StoredJob]:
     jobs = []
     for owner in owners:
         job_id = JobId(owner, request_id)
-        held: dict[bytes, bytes] = await redis.hgetall(job_key(job_id))  # type: ignore[assignment] # it decodes nothing
+        held: dict[bytes, bytes] = await batches.call("HGETALL", job_key(job_id))
         if held:
-            jobs.append(_stored(job_id, held, await redis.pttl(job_key(job_id))))
+            jobs.append(_stored(job_id, held, await batches.call("PTTL", job_key(job_id))))
     return jobs
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
+from shared.adapters.kafka_event_records import fact_partition
+from shared.kafka_security import PLAINTEXT, KafkaSecurity
 from worker.dead_letters.topic import partitions_of_topics
 from worker.find.entry import request_id_in
 from worker.ports import Record
@@ -33,10 +35,11 @@ class Window:
 
 
 @asynccontextmanager
-async def open_topics(bootstrap_servers: str) -> AsyncIterator["Topics"]:
+async def open_topics(bootstrap_servers: str, security: KafkaSecurity = PLAINTEXT) -> AsyncIterator["Topics"]:
     """All topics as they are now."""
-    partitions = await partitions_of_topics(bootstrap_servers)
+    partitions = await partitions_of_topics(bootstrap_servers, security)
     consumer = AIOKafkaConsumer(
+        **security.client_options(),
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
         auto_offset_reset="earliest",  # retention may take the first records while they are read
@@ -64,6 +67,11 @@ class Topics:
         """Where our own producers put this key; none if the topic is missing."""
         numbers = list(range(self._partitions.get(topic, 0)))
         return [TopicPartition(topic, DefaultPartitioner()(key, numbers, numbers))] if numbers else []
+
+    def fact_partition_of(self, topic: str, key: bytes) -> list[TopicPartition]:
+        """The same of facts, which are placed in another way."""
+        count = self._partitions.get(topic, 0)
+        return [TopicPartition(topic, fact_partition(key, count))] if count else []
 
     async def ranges(self, partitions: Iterable[TopicPartition], window: Window) -> Ranges:
         """The offsets of what was written in the window."""

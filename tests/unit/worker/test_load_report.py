@@ -9,10 +9,13 @@ from prometheus_client import REGISTRY
 
 from shared.domain.queue_load import WorkerLoad
 from shared.ports import StoreUnavailable
+from shared.settings import load_settings
 from tests.support.jobs import make_job
 from worker.dispatcher import Dispatcher, Limits
 from worker.load_report import LoadReport, measure
+from worker.replica import OwnReport
 from worker.run_meter import RunMeter
+from worker.settings import WorkerSettings
 
 PARTITIONS = {TopicPartition("jobs", number): number * 100 for number in (0, 1)}
 LIMITS = Limits(concurrency=1, window_jobs=10, window_bytes=1000, partition_span=10, patience_seconds=1)
@@ -76,5 +79,30 @@ async def test_a_fault_costs_one_report() -> None:
         assert (await told.get()).waiting == 12
         assert REGISTRY.get_sample_value("llm_worker_waiting_jobs") == 12
         await told.get()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_knows_whether_kafka_said_how_far_it_is() -> None:
+    told: asyncio.Queue[bool] = asyncio.Queue()
+    consumer = Consumer()
+
+    async def tell(_: WorkerLoad) -> None:
+        told.put_nowait(report.is_cut_off)
+
+    report = LoadReport(Dispatcher(never_ends, LIMITS), RunMeter(), tell, every_seconds=0.01)
+    own = OwnReport(
+        load_settings(WorkerSettings, _env_file=None), RunMeter(), report, stop := asyncio.Event()
+    )
+    assert own().state == "well"
+    consumer.fault = KafkaConnectionError()
+    task = asyncio.create_task(report.tell_forever(consumer))
+    await asyncio.sleep(0)  # it has asked, in vain
+    assert own().state == "no kafka"
+    async with asyncio.timeout(10):
+        assert await told.get() is False
+    assert (own().state, own().kind, own().room) == ("well", "worker", 1000)
+    stop.set()
+    assert own().state == "leaving"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

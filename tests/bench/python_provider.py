@@ -1,7 +1,6 @@
-"""A provider that costs next to nothing: `python -m tests.bench.fast_provider --port 0`.
+"""The provider in Python, where the C one cannot be compiled; it takes the same two words.
 
-It shares a core with the load generator, the broker and Redis, so every microsecond here is one they lack.
-It only echoes at once; everything else is the scripted provider's.
+It only echoes, at once or later; everything else is the scripted provider's.
 """
 
 import argparse
@@ -24,10 +23,11 @@ _BODY = (
 _numbers = count(1)
 
 
-class FastProvider(asyncio.Protocol):
+class PythonProvider(asyncio.Protocol):
     """One connection of a client that sends a request and waits for its answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay_seconds: float) -> None:
+        self._delay_seconds = delay_seconds
         self._transport: asyncio.WriteTransport | None = None
         self._received = b""
 
@@ -40,7 +40,14 @@ class FastProvider(asyncio.Protocol):
         if end_of_head and len(body) >= _content_length(head) and self._transport:
             self._received = b""
             answer = _answer(body)
-            self._transport.write(_HEAD % len(answer) + answer)
+            self._write_later(_HEAD % len(answer) + answer)
+
+    def _write_later(self, answer: bytes) -> None:
+        assert self._transport is not None
+        if self._delay_seconds:
+            asyncio.get_running_loop().call_later(self._delay_seconds, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
 
 
 def _content_length(head: bytes) -> int:
@@ -54,16 +61,20 @@ def _answer(body: bytes) -> bytes:
     return _BODY % (next(_numbers), orjson.dumps(request["model"]), orjson.dumps(content))
 
 
-async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(FastProvider, "127.0.0.1", port, backlog=4096)
+async def _serve(port: int, delay_seconds: float) -> None:
+    server = await asyncio.get_running_loop().create_server(
+        lambda: PythonProvider(delay_seconds), "127.0.0.1", port, backlog=4096
+    )
     print(f"listening on http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    uvloop.run(_serve(parser.parse_args().port))
+    parser.add_argument("port", type=int, help="0: any free one")
+    parser.add_argument("delay_ms", type=float)
+    words = parser.parse_args()
+    uvloop.run(_serve(words.port, words.delay_ms / 1000))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What others do with the same request, measured beside us in the same run."""

@@ -1,4 +1,4 @@
-"""Today's gateways beside the last release's workers, the other way round, and from one to the other under load."""
+"""Today's gateways beside the last release's workers, the other way round, and each after the other."""
 
 import subprocess
 import sys
@@ -48,9 +48,7 @@ def files(module_folder: Path) -> KeyFiles:
 
 
 @pytest.fixture
-def settings(
-    apache_kafka: AnyKafka, any_redis: AnyRedis, provider: ScriptedProvider, files: KeyFiles
-) -> dict[str, str]:
+def settings(apache_kafka: AnyKafka, any_redis: AnyRedis, provider: ScriptedProvider) -> dict[str, str]:
     return cluster_settings(apache_kafka, any_redis, provider)
 
 

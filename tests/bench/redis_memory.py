@@ -27,7 +27,8 @@ MARK = "redis_memory"
 COLUMNS = ("What is kept", "For how long", "Bytes")
 JOBS = 500
 _WARM_UP_JOBS = 50
-_WAITING_MS = 15_000
+_LETTERS = (1_000, 4_000, 16_000)
+_RUNNING_MS = 15_000
 _BENCH_LETTERS = len(f"echo: {new_question().prompt}")
 
 
@@ -90,39 +91,33 @@ def asked_with(letters: int, **more: object) -> Callable[[httpx.Client], None]:
     return ask
 
 
-def waiting(http: httpx.Client) -> None:
-    body = {"user_prompt": f"{uuid4()} [[latency_ms={_WAITING_MS}]]"}
+def running(http: httpx.Client) -> None:
+    body = {"user_prompt": f"{uuid4()} [[latency_ms={_RUNNING_MS}]]"}
     assert http.post("/submit", json=body).status_code == 202
 
 
 def table() -> str:
     with scene() as here:
-        plain = here.bytes_a_job(asked_as_the_bench_does, JOBS)
-        kilo = {size: here.bytes_a_job(asked_with(size), JOBS) for size in (1_000, 4_000, 16_000)}
-        twice = here.bytes_a_job(asked_with(1_000, temperature=0), JOBS)
-        running = here.bytes_a_job(waiting, JOBS)
-    kept, until_end = "`REDIS_TTL_HOURS`", "until it ends"
-    rows = [
-        COLUMNS,
-        ("---", "---", "---:"),
-        ("a job that waits or runs", until_end, _rounded(running)),
-        (
-            f"a finished job, an answer as the bench's ({_rounded(_BENCH_LETTERS)} letters)",
-            kept,
-            _rounded(plain),
-        ),
-        *((f"a finished job, an answer of {size:,} letters", kept, _rounded(b)) for size, b in kilo.items()),
-        (
-            "beside it, the same 1,000 letters for equal questions",
-            "`LLM_CACHE_TTL_SECONDS`",
-            _rounded(twice - kilo[1_000]),
-        ),
-    ]
+        rows = [COLUMNS, ("---", "---", "---:"), *_rows(here)]
+        name = here.redis_name
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return (
-        f"{lines}\n\n{here.redis_name}, {JOBS} jobs a row; {datetime.now(UTC):%Y-%m-%d}; "
-        "`python -m tests.bench.redis_memory`"
+    day = datetime.now(UTC).date()
+    return f"{lines}\n\n{name}, {JOBS} jobs a row; {day}; `python -m tests.bench.redis_memory`"
+
+
+def _rows(here: Scene) -> Iterator[tuple[str, str, str]]:
+    kept, own = "`REDIS_TTL_HOURS`", f"an answer as the bench's ({_rounded(_BENCH_LETTERS)} letters)"
+    yield f"a finished job, {own}", kept, _rounded(here.bytes_a_job(asked_as_the_bench_does, JOBS))
+    found = {letters: here.bytes_a_job(asked_with(letters), JOBS) for letters in _LETTERS}
+    for letters, count in found.items():
+        yield f"a finished job, an answer of {letters:,} letters", kept, _rounded(count)
+    more = here.bytes_a_job(asked_with(_LETTERS[0], temperature=0), JOBS) - found[_LETTERS[0]]
+    yield (
+        f"beside it, the same {_LETTERS[0]:,} for equal questions",
+        "`LLM_CACHE_TTL_SECONDS`",
+        _rounded(more),
     )
+    yield "a job that runs", "until it ends", _rounded(here.bytes_a_job(running, JOBS))
 
 
 def _succeed(answer: httpx.Response) -> None:

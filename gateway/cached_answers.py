@@ -25,5 +25,7 @@ class CachedAnswers:
         except StoreUnavailable as fault:
             logger.bind(fault=str(fault)).warning("response_cache_unavailable")
             return None
-        CACHE_LOOKUPS.labels("miss" if known is None else "hit").inc()
-        return shared_answer(known, job) if known is not None else None
+        if known is None:
+            CACHE_LOOKUPS.labels("miss").inc()  # a hit counts when it became the job's answer
+            return None
+        return shared_answer(known, job)

@@ -5,12 +5,13 @@ from functools import lru_cache
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import Scope
 
+from shared.telemetry.quick_counts import QuickCounter, QuickGauge
 from shared.telemetry.quick_histogram import QuickHistogram
 
 _NO_ROUTE = "none"
 _MOST_SERIES = 1024
 
-HTTP_REQUESTS = Counter(
+HTTP_REQUESTS = QuickCounter(
     "http_requests", "HTTP requests that were answered, by route", ("method", "handler", "status")
 )
 HTTP_DURATION = QuickHistogram(
@@ -19,16 +20,15 @@ HTTP_DURATION = QuickHistogram(
     ("method", "handler"),
     buckets=tuple(0.001 * 2**power for power in range(18)),
 )
-HTTP_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests that are being answered")
-REQUESTS = Counter("llm_requests", "Submissions by what the caller was told", ("outcome",))
-CACHE_HITS = Counter(
-    "llm_cache_hits", "Jobs that a gateway answered from the response cache; no fact tells of them"
-)
+HTTP_IN_PROGRESS = QuickGauge("http_requests_in_progress", "HTTP requests that are being answered")
+REQUESTS = QuickCounter("llm_requests", "Submissions by what the caller was told", ("outcome",))
 REFUSALS = Counter("llm_refusals", "Requests that never became a job, by their error", ("error_code",))
 WAITING = Gauge("llm_waiting_callers", "Callers that this gateway holds")
 JOINS = Counter("llm_joins", "Submissions of a job that was queued or running already")
 CACHE_LOOKUPS = Counter(
-    "llm_cache_lookups", "Questions that the response cache was asked before a job was made", ("outcome",)
+    "llm_cache_lookups",
+    "Questions that the response cache was asked before a job was made; no fact tells of a `hit`",
+    ("outcome",),
 )
 QUEUE_LAG = Gauge("llm_queue_lag", "Jobs that wait for a worker, as all workers together say")
 QUEUE_DRAIN = Gauge("llm_queue_drain_per_second", "Jobs that the workers end a second")

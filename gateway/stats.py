@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from loguru import logger
 
-from gateway.metrics import CACHE_HITS, JOINS, REFUSALS, REQUESTS
+from gateway.metrics import CACHE_LOOKUPS, JOINS, REFUSALS, REQUESTS
 from gateway.service import Accepted, Answered
 from shared.domain.errors import ErrorCode
 from shared.ports import StoreUnavailable, Sums
@@ -36,7 +36,7 @@ class Stats:
         if outcome.is_joined:
             JOINS.inc()
         if isinstance(outcome, Answered) and outcome.is_cache_hit:
-            CACHE_HITS.inc()
+            _CACHE_HITS.inc()
         if told in _TOLD_BY_NO_RESULT:
             self._pending[told] += 1
 
@@ -69,6 +69,7 @@ class Stats:
 
 
 _requests = lru_cache(REQUESTS.labels)
+_CACHE_HITS = CACHE_LOOKUPS.labels("hit")
 
 
 def _told(outcome: Answered | Accepted) -> str:

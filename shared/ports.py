@@ -131,7 +131,10 @@ class JobClaims(ResultKeeper, Protocol):
         ...
 
     async def release(self, job_id: JobId, claim: str) -> None:
-        """Give the id back, if it is still this claim's and no run began."""
+        """Give the id back, if it is still this claim's and no run began.
+
+        A failure that this claim cleared is as it was.
+        """
         ...
 
     async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
 from shared.domain.totals import model_label
 from shared.ports import EventSink
+from shared.telemetry.quick_counts import QuickCounter
 from shared.telemetry.quick_histogram import QuickHistogram
 
 _TOKEN_BUCKETS = tuple(4**power for power in range(14))
@@ -33,10 +34,10 @@ OPERATION_DURATION = QuickHistogram(
     (*_GEN_AI, "error_type"),
     buckets=_CALL_SECONDS_BUCKETS,
 )
-ATTEMPTS = Counter("llm_provider_attempts", "Provider calls, by how they ended", ("outcome",))
-COST = Counter("llm_cost_usd", "Dollars of answers whose price is known", ("model",))
+ATTEMPTS = QuickCounter("llm_provider_attempts", "Provider calls, by how they ended", ("outcome",))
+COST = QuickCounter("llm_cost_usd", "Dollars of answers whose price is known", ("model",))
 UNPRICED = Counter("llm_unpriced_answers", "Answers of models whose price is not known")
-JOBS = Counter("llm_jobs", "Jobs that this worker ended, by their status", ("status",))
+JOBS = QuickCounter("llm_jobs", "Jobs that this worker ended, by their status", ("status",))
 JOB_DURATION = QuickHistogram(
     "llm_job_duration_seconds",
     "From when a job was asked for to its end",

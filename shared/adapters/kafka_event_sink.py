@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
@@ -10,13 +11,14 @@ from loguru import logger
 
 from shared.adapters.event_spool import EventSpool
 from shared.adapters.file_event_sink import encode_event
-from shared.adapters.kafka_event_records import Ack, EventRecords
+from shared.adapters.kafka_event_records import Ack, EventRecords, Fact
 from shared.background import end
-from shared.domain.events import Event
+from shared.domain.events import Event, JobFailed
 from shared.telemetry.event_metrics import EVENTS_DROPPED, EVENTS_RESENT
 
 _MOST_WAITING = 100_000
-_MOST_AT_ONCE = 500
+_MOST_AT_ONCE = 2_000
+_MOST_RESENT_AT_ONCE = 500
 _GATHER_SECONDS = 0.2
 """A request to a broker costs as much as thirty facts in it."""
 _SEND_SECONDS = 10.0
@@ -50,23 +52,35 @@ class KafkaEventSink:
     def __init__(self, records: EventRecords, spool: EventSpool) -> None:
         self._records = records
         self._spool = spool
-        self._waiting: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
-        self._in_hand: Sequence[Event] = ()
+        self._waiting: list[Fact] = []
+        self._is_idle = False
+        self._told = asyncio.Event()
+        self._in_hand: Sequence[Fact] = ()
         self._late: list[Ack] = []
         """Of the first lines in the spool: sent, not acked."""
         self._is_full = False
-        self._emitted = self._settled = 0
+        self._taken = self._settled = 0
         self._step_done = asyncio.Event()
 
     def emit(self, event: Event) -> None:
+        if len(self._waiting) >= _MOST_WAITING:
+            self._drop()
+            return
         try:
-            self._waiting.put_nowait(event)
-            self._emitted += 1
-        except asyncio.QueueFull:
+            self._waiting.append((event.request_id, isinstance(event, JobFailed), encode_event(event)))
+        except TypeError:  # a fact costs no job
+            logger.exception("event_not_encoded")
             EVENTS_DROPPED.inc()
-            if not self._is_full:
-                logger.error("events_dropped", fault="more facts wait than memory holds")
-            self._is_full = True
+            return
+        if self._is_idle:
+            self._is_idle = False
+            self._told.set()
+
+    def _drop(self) -> None:
+        EVENTS_DROPPED.inc()
+        if not self._is_full:
+            logger.error("events_dropped", fault="more facts wait than memory holds")
+        self._is_full = True
 
     async def send_forever(self) -> None:
         while True:
@@ -82,13 +96,11 @@ class KafkaEventSink:
 
     async def settled(self) -> None:
         """Return when all that was told until now is sent or spooled: it outlives this process."""
-        told = self._emitted
+        told = self._taken + len(self._waiting)
         while self._settled < told:
             await self._step_done.wait()
 
     def _settle(self, count: int) -> None:
-        for _ in range(count):
-            self._waiting.task_done()
         self._settled += count
         self._step_done.set()
         self._step_done = asyncio.Event()
@@ -104,37 +116,42 @@ class KafkaEventSink:
         """Return when all is sent or spooled, or when it takes too long."""
         try:
             async with asyncio.timeout(_FLUSH_SECONDS):
-                await self._waiting.join()
+                await self.settled()
         except TimeoutError:
-            logger.bind(waiting=self._waiting.qsize()).warning("events_not_sent")
+            logger.bind(waiting=len(self._waiting)).warning("events_not_sent")
 
     def leave(self) -> None:
         """What the sender had not sent is left in the spool."""
-        rest = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
-        if events := [*self._in_hand, *rest]:
-            self._spool.append([encode_event(event) for event in events])
+        if facts := [*self._in_hand, *self._waiting]:
+            self._spool.append([line for _, _, line in facts])
         self._spool.close()
 
     async def _gather(self) -> int:
         """Take what waits in hand; wait for it only if there is nothing else to do."""
-        events = [await self._waiting.get()] if self._spool.is_empty else []
-        self._in_hand = events
-        if events and self._waiting.qsize() < _MOST_AT_ONCE:
-            await asyncio.sleep(_GATHER_SECONDS)
-        while not self._waiting.empty() and len(events) < _MOST_AT_ONCE:
-            events.append(self._waiting.get_nowait())
+        if self._spool.is_empty:
+            if not self._waiting:
+                await self._until_told()
+            if len(self._waiting) < _MOST_AT_ONCE:
+                await asyncio.sleep(_GATHER_SECONDS)
+        self._in_hand, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+        self._taken += len(self._in_hand)
         self._is_full = False
-        return len(events)
+        return len(self._in_hand)
+
+    async def _until_told(self) -> None:
+        self._told.clear()
+        self._is_idle = True
+        await self._told.wait()
 
     async def _send_new(self) -> None:
-        lines, acks = await self._records.send_events(self._in_hand)
+        lines, acks = await self._records.send_facts(self._in_hand)
         if len(acks) == len(lines) and await _acked(acks, _SEND_SECONDS) == len(acks):
             return
         logger.warning("events_spooled")
         self._late = acks[: await self._spool_lines(lines)]
 
     async def _spool_in_hand(self) -> int:
-        return await self._spool_lines([encode_event(event) for event in self._in_hand])
+        return await self._spool_lines([line for _, _, line in self._in_hand])
 
     async def _spool_lines(self, lines: Sequence[bytes]) -> int:
         self._in_hand = ()
@@ -143,7 +160,7 @@ class KafkaEventSink:
     async def _send_spooled(self) -> None:
         if not self._late:
             self._late = await self._records.send_lines(
-                await asyncio.to_thread(self._spool.head, _MOST_AT_ONCE)
+                await asyncio.to_thread(self._spool.head, _MOST_RESENT_AT_ONCE)
             )
         if not self._late:
             await asyncio.sleep(_RETRY_SECONDS)
@@ -162,8 +179,8 @@ async def _acked(acks: Sequence[Ack], seconds: float) -> int:
     """How many, from the first on, are acked by then."""
     await asyncio.wait(acks, timeout=seconds)
     count = 0
-    for ack in acks:
+    for ack, same in groupby(acks):
         if not ack.done() or ack.cancelled() or ack.exception() is not None:
             break
-        count += 1
+        count += sum(1 for _ in same)
     return count

@@ -16,6 +16,7 @@ from shared.adapters.kafka_refusal import refusals_explained
 from shared.adapters.kafka_topics import MAX_RECORD_BYTES
 from shared.kafka_security import PLAINTEXT, KafkaSecurity
 
+_BATCH_BYTES = 64 * 1024  # of a partition, one batch at a time is on its way
 _STOP_SECONDS = 5.0
 _HEALTH_SECONDS = 1.0
 _MOST_HASHES = 4096
@@ -77,6 +78,7 @@ async def connect_kafka_producer(
         partitioner=partition_of,
         linger_ms=0,  # 5 made a lone send take 6 ms instead of 0.3
         max_request_size=MAX_RECORD_BYTES,
+        max_batch_size=_BATCH_BYTES,
         # Of one try, below the time that a caller waits for the acknowledgement. An idempotent producer tries
         # on for ever: a job that was refused meanwhile may still arrive, as one whose answer got lost may.
         request_timeout_ms=8_000,

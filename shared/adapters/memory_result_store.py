@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, Self
 
 from shared.adapters.memory_failures import MemoryFailures
 from shared.adapters.memory_sums import MemorySums
@@ -49,6 +49,8 @@ class Entry:
     result: Succeeded | Failed | None = None
     gone_until: float = 0.0
     """Until when it is told, after the retention, that there was a result."""
+    before: Self | None = None
+    """The failure that a claim replaced, until the next run begins."""
 
 
 class MemoryResultStore:
@@ -77,7 +79,7 @@ class MemoryResultStore:
         if entry.fingerprint != fingerprint:
             return Conflicting()
         if entry.result is not None and may_run_again(entry.result):
-            self._again(job_id, entry, claim, expires_at)
+            self._again(job_id, entry, claim, expires_at).before = entry
             return Reserved()
         if (
             entry.claim == claim
@@ -91,7 +93,7 @@ class MemoryResultStore:
     async def release(self, job_id: JobId, claim: str) -> None:
         entry = self._entries.get(job_id)
         if entry is not None and entry.claim == claim and entry.status == "queued" and entry.result is None:
-            self._end(job_id, entry)
+            self._give_back(job_id, entry)
 
     async def get(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         entry = self._live_entry(job_id)
@@ -144,7 +146,7 @@ class MemoryResultStore:
                 return Held(entry.lease_ends_at - now)
             entry.interrupted_runs += entry.status == "running"
             entry.status, entry.token, entry.asked_at = "running", run.token, asked_at
-            entry.forgotten_at = self._forgotten_at(expires_at)
+            entry.forgotten_at, entry.before = self._forgotten_at(expires_at), None
         entry.lease_ends_at = self._clock() + lease_seconds
         return Begun(run, entry.interrupted_runs, entry.attempts, entry.is_cancelled)
 
@@ -219,7 +221,7 @@ class MemoryResultStore:
         if isinstance(result, Failed):
             self._failures.add(run.id.owner, result)
         entry.result, entry.attempts, entry.token = result, result.attempts, run.token
-        entry.forgotten_at, entry.is_cancelled = forgotten_at, False
+        entry.forgotten_at, entry.is_cancelled, entry.before = forgotten_at, False, None
         entry.gone_until = forgotten_at + self._retention_seconds
         # Last in the order of the dict: what finished first is forgotten first.
         self._entries[run.id] = self._entries.pop(run.id)
@@ -250,6 +252,12 @@ class MemoryResultStore:
             self._end(job_id, entry)
             return None
         return entry
+
+    def _give_back(self, job_id: JobId, entry: Entry) -> None:
+        if entry.before is not None:
+            self._entries[job_id] = entry.before
+        else:
+            self._end(job_id, entry)
 
     def _end(self, job_id: JobId, entry: Entry) -> None:
         """Its time is over; that there was a result is known as long again."""

@@ -1,10 +1,11 @@
 """Facts about jobs, in the past tense. None holds a prompt, an answer or a key.
 
 A fact may be told twice; then `event`, `owner`, `request_id`, `attempt` (of a job: `attempts`) and
-`timestamp` are equal. Calls of a run that died may have been numbered as those of the next run are; their
-times differ.
+`timestamp` are equal; a job's record may be another one. Calls of a run that died may have been numbered as
+those of the next run are; their times differ.
 
-Nothing changes one; yet they are not declared frozen, which would cost 3 µs of a job.
+Nothing changes one; yet they are not declared frozen, which would cost 3 µs of a job, and have no slots,
+which orjson reads three times slower.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from shared.domain.replica import replica_name
 from shared.domain.timestamps import rfc3339_now
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class ProviderCalled:
     """One provider attempt, on `llm-metrics`."""
 
@@ -37,7 +38,7 @@ class ProviderCalled:
     worker: str = field(default_factory=replica_name)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class JobFinished:
     """One finished job, on `llm-metrics`. Tokens and dollars: null if another's call served it.
 
@@ -72,7 +73,7 @@ class JobFinished:
     worker: str = field(default_factory=replica_name)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class JobFailed:
     """A job that failed or a record that could not become one, on `llm-errors`."""
 

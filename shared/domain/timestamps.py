@@ -3,14 +3,14 @@
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import floor
 
-_WITHOUT_OFFSET = len("2026-01-02T03:04:05.678")
+_TO_THE_SECOND = len("2026-01-02T03:04:05")
 
 
 def rfc3339(instant: datetime) -> str:
     """RFC 3339, UTC, milliseconds."""
-    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    return f"{in_utc.isoformat(timespec='milliseconds')[:_WITHOUT_OFFSET]}Z"
+    return f"{_second(floor(instant.timestamp()))}.{instant.microsecond // 1000:03d}Z"
 
 
 def rfc3339_now() -> str:
@@ -19,6 +19,6 @@ def rfc3339_now() -> str:
     return f"{_second(now_ms // 1000)}.{now_ms % 1000:03d}Z"
 
 
-@lru_cache(2)
+@lru_cache(64)
 def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+    return datetime.fromtimestamp(second, UTC).isoformat()[:_TO_THE_SECOND]

@@ -4,7 +4,9 @@ Names are flat, so that every store can add them up: `jobs_succeeded`, `error:<c
 `model:<amount>:<model>`, and `<what>_ms:<bucket>` for the histograms of durations.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from shared.domain.histogram import bucket_of
 from shared.domain.result import Failed, Succeeded
@@ -19,6 +21,7 @@ NANO = 1_000_000_000
 
 _MOST_MODELS = 200
 _OTHER_MODEL = "other"
+_SPENT = ("answers", "prompt_tokens", "completion_tokens", "nano_dollars", "unpriced_answers")
 _seen_models: set[str] = set()
 
 
@@ -50,20 +53,23 @@ def tally(result: Succeeded | Failed) -> dict[str, int]:
 
 def _add_spent(amounts: dict[str, int], result: Succeeded) -> None:
     """Tokens and dollars, of all models and of the one that answered."""
-    usage, model = result.usage, model_label(result.model)
-    prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage is not None else (0, 0)
-    nano = round((result.cost_usd or 0.0) * NANO)
-    spent = (
-        ("answers", 1),
-        ("prompt_tokens", prompt),
-        ("completion_tokens", completion),
-        ("nano_dollars", nano),
-    )
-    for name, amount in spent:
-        if amount:
-            amounts[name] = amounts[f"model:{name}:{model}"] = amount
+    answers, prompt, completion, dollars, unpriced = _model_names(model_label(result.model))
+    usage, nano = result.usage, round((result.cost_usd or 0.0) * NANO)
+    amounts["answers"] = amounts[answers] = 1
+    if usage is not None and usage.prompt_tokens:
+        amounts["prompt_tokens"] = amounts[prompt] = usage.prompt_tokens
+    if usage is not None and usage.completion_tokens:
+        amounts["completion_tokens"] = amounts[completion] = usage.completion_tokens
+    if nano:
+        amounts["nano_dollars"] = amounts[dollars] = nano
     if result.cost_usd is None:
-        amounts["unpriced_answers"] = amounts[f"model:unpriced_answers:{model}"] = 1
+        amounts["unpriced_answers"] = amounts[unpriced] = 1
+
+
+@lru_cache(_MOST_MODELS + 1)
+def _model_names(model: str) -> Sequence[str]:
+    """Of the amounts of one model."""
+    return [f"model:{name}:{model}" for name in _SPENT]
 
 
 def model_label(model: str) -> str:

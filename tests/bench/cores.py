@@ -34,9 +34,14 @@ def calibrate() -> float:
     """CPU milliseconds of a fixed loop on the service's core: how fast the machine is now."""
     pin([os.getpid()], SERVICE_CORES)
     try:
-        return statistics.median(_loop_ms() for _ in range(_CALIBRATIONS))
+        return loop_ms()
     finally:
         pin([os.getpid()], OTHER_CORES)
+
+
+def loop_ms() -> float:
+    """The same wherever this process may run."""
+    return statistics.median(_loop_ms() for _ in range(_CALIBRATIONS))
 
 
 def _loop_ms() -> float:

@@ -13,7 +13,9 @@ from pathlib import Path
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_topics import ensure_topics
+from shared.garbage_collector import settle_garbage_collector
 from shared.telemetry.logging import configure_logging
+from tests.bench.cores import loop_ms
 from tests.bench.seen_job import NullSink, SeenJob
 from tests.bench.servers import Brokers
 from tests.bench.sums_in_redis import redis_us_a_job
@@ -53,6 +55,8 @@ class Telemetry:
     paced: Pairs
     """`JOBS_A_SECOND`: caches are cold, and Kafka's requests carry fewer facts."""
     steps_us: Mapping[str, float]
+    calibration_ms: float
+    """CPU of a fixed Python loop, just before and after the rounds: how fast the machine was."""
     redis_us: Mapping[str, float]
 
 
@@ -61,10 +65,13 @@ async def measure_telemetry(brokers: Brokers, say: Say) -> Telemetry:
     with _silence():
         configure_logging("bench", "INFO", is_debug=False)
         steps = _steps(SeenJob(NullSink()))
+        settle_garbage_collector()  # as every process of the service does
+        before_ms = loop_ms()
         busy, paced = await _rounds(brokers.kafka.bootstrap_servers)
+        calibration_ms = (before_ms + loop_ms()) / 2
     say("telemetry: steps and rounds are measured")
     redis = await redis_us_a_job(brokers.redis.url, SeenJob(NullSink()).amounts())
-    return Telemetry(busy, paced, steps, redis)
+    return Telemetry(busy, paced, steps, calibration_ms, redis)
 
 
 @contextmanager
@@ -138,7 +145,7 @@ def telemetry_lines(found: Telemetry) -> list[str]:
         "(wanted: at most 30 us)",
         "",
         f"Busy **{_told(found.busy)}**; at {JOBS_A_SECOND} jobs/s {_told(found.paced)}; two facts on Kafka "
-        "included.",
+        f"included. A fixed Python loop took {found.calibration_ms:.1f} ms of CPU meanwhile.",
         "",
         "| Step, alone | us |",
         "| --- | ---: |",

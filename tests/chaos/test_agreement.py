@@ -43,7 +43,7 @@ def mortal_kafka() -> Iterator[ApacheKafka]:
 async def test_every_source_tells_the_same(
     apache_kafka: AnyKafka, own_redis: RedisServer, provider: ScriptedProvider, log_folder: Path
 ) -> None:
-    plan = AgreementPlan("in short", jobs=300, a_second=60, rolls=1)
+    plan = AgreementPlan("in short", jobs=300, a_second=100, rolls=1)
     surroundings = Surroundings(apache_kafka, own_redis, provider)
     verdict = judge_agreement(plan.name, await run_agreement(plan, surroundings, log_folder))
 
@@ -51,16 +51,20 @@ async def test_every_source_tells_the_same(
     assert not verdict.violations
 
 
-@pytest.mark.parametrize(("is_distributed", "away"), [(True, "killed"), (False, "stopped")])
+@pytest.mark.parametrize(
+    ("is_distributed", "away", "away_seconds"),
+    [(True, "killed", 5), (False, "stopped", 12)],  # a broker that only stopped is waited for 10 s
+)
 async def test_no_fact_is_lost_or_doubled_while_kafka_is_away(
     is_distributed: bool,
     away: Away,
+    away_seconds: float,
     mortal_kafka: ApacheKafka,
     own_redis: RedisServer,
     provider: ScriptedProvider,
     log_folder: Path,
 ) -> None:
-    plan = KafkaAwayPlan("in short", is_distributed, away, away_seconds=5, latency_ms=(100, 3_000))
+    plan = KafkaAwayPlan("in short", is_distributed, away, away_seconds, a_second=15, latency_ms=(100, 3_000))
     surroundings = Surroundings(mortal_kafka, own_redis, provider)
     verdict = judge_events(plan.name, await run_kafka_away(plan, surroundings, log_folder))
 

@@ -137,12 +137,16 @@ def test_a_source_that_says_something_else_is_found(name: str) -> None:
 
 def test_a_fact_that_was_told_twice_counts_once() -> None:
     assert broken(replace(AGREED, facts=Facts([[CALLED, FINISHED, CALLED, FINISHED]]))) == set()
+    again = {**FINISHED, "offset": 7}  # of another record of the same job
+    assert broken(replace(AGREED, facts=Facts([[CALLED, FINISHED, again]]))) == set()
 
 
 def test_only_a_killed_worker_s_last_calls_may_be_untold() -> None:
     dying = replace(AGREED, calls=[call(), call(arrived_at=19.5, ended_at=0.0, status=0)])
     assert broken(dying)
     assert broken(replace(dying, kills=[KILL], stats=stats())) == set()
+    earlier = replace(AGREED, calls=[call(), call(arrived_at=18.0, ended_at=18.5, status=503)])
+    assert broken(replace(earlier, kills=[KILL], stats=stats()))
 
 
 EVENTS = EventsEvidence(

@@ -17,9 +17,11 @@ from tests.contract.result_stores import RETENTION, AheadClock, redis_stores
 _MOVE_BACK = """
 for _, key in ipairs(KEYS) do
   local left, is_job = redis.call('PTTL', key), redis.call('TYPE', key).ok == 'hash'
-  local lease_end = is_job and redis.call('HGET', key, 'lse')
   assert(left ~= -1, key .. ' would stay for ever')
-  if lease_end then redis.call('HSET', key, 'lse', string.format('%.0f', lease_end - ARGV[1])) end
+  for _, name in ipairs(is_job and {'lse', 'wexp'} or {}) do
+    local instant = redis.call('HGET', key, name)
+    if instant then redis.call('HSET', key, name, string.format('%.0f', instant - ARGV[1])) end
+  end
   if left ~= -2 then redis.call('PEXPIRE', key, left - ARGV[1]) end
 end
 """

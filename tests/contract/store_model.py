@@ -31,6 +31,8 @@ class Known:
     calls: int = 0
     is_cancelled: bool = False
     outcome: Succeeded | Failed | Deleted | None = None
+    before: "Known | None" = None
+    """The failure that the claim replaced, until a run begins."""
 
     @property
     def answer(self) -> Pending | Finished | Deleted:
@@ -90,7 +92,7 @@ class StoreModel:
         if known.question != question:
             return Conflicting()
         if known.may_pass:
-            anew.calls, anew.holder = known.calls, FENCE
+            anew.calls, anew.holder, anew.before = known.calls, FENCE, known
             self._jobs[job_id] = anew
             return Reserved()
         is_mine = known.claim == claim and known.answer == Pending("queued", known.told_expiry)
@@ -100,6 +102,8 @@ class StoreModel:
         known = self.known(job_id)
         if known and known.outcome is None and not known.is_running and known.claim == claim:
             del self._jobs[job_id]
+            if known.before:
+                self._jobs[job_id] = known.before
 
     def cancel(self, job_id: JobId) -> Pending | Finished | Deleted | None:
         known = self.known(job_id)
@@ -141,6 +145,7 @@ class StoreModel:
             if known.lease_ends > self.now:
                 return Held(known.lease_ends - self.now)
             known.interrupted_runs += known.is_running
+            known.before = None
             known.is_running, known.holder, known.told_expiry, known.ends = True, run.token, told_expiry, ends
         known.lease_ends = self.now + lease_seconds
         return Begun(run, known.interrupted_runs, known.calls, known.is_cancelled)

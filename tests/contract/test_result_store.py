@@ -240,6 +240,48 @@ async def test_a_released_id_is_unknown_and_free_for_another_question(stores: St
     assert await reserve(stores, job_id, question=ANOTHER_QUESTION) == Reserved()
 
 
+async def test_a_released_id_has_the_failure_that_its_claim_replaced(stores: Stores) -> None:
+    # Given a failure after three calls that may pass, and a caller who asked again and watches
+    job_id = some_job_id()
+    failed = await finish(stores, job_id, failure_of(job_id, attempts=3))
+    with stores.gateway.watch(job_id):
+        assert await reserve(stores, job_id, claim=ANOTHER_CLAIM) == Reserved()
+        await stores.gateway.cancel(job_id)
+        # When its job could not be enqueued, and it says so twice
+        for _ in range(2):
+            await stores.gateway.release(job_id, ANOTHER_CLAIM)
+    # Then the failure is there for everybody
+    assert await stores.worker.get(job_id) == Finished(failed)
+    assert await reserve(stores, job_id, question=ANOTHER_QUESTION) == Conflicting()
+    # And whoever asks once more gets a run that goes on counting, and was not cancelled
+    assert await reserve(stores, job_id, claim=A_CLAIM) == Reserved()
+    begun = await begin(stores, job_id)
+    assert (begun.attempts, begun.interrupted_runs, begun.is_cancelled) == (3, 0, False)
+
+
+async def test_a_released_failure_is_kept_as_long_as_it_would_have_been(stores: Stores) -> None:
+    job_id, hour = some_job_id(), RETENTION.total_seconds()
+    await finish(stores, job_id, failure_of(job_id))
+    await stores.gateway.reserve(job_id, QUESTION, ANOTHER_CLAIM, in_a_minute() + RETENTION)
+    await stores.gateway.release(job_id, ANOTHER_CLAIM)
+    assert not await stores.is_forgotten_in(job_id, hour - 30)
+    assert await stores.is_forgotten_in(job_id, hour + 1)
+
+
+async def test_a_run_that_began_leaves_nothing_of_the_failure_before_it(stores: Stores) -> None:
+    # Given a failure that was asked again, by a claim whose record did reach a worker
+    job_id = some_job_id()
+    await finish(stores, job_id, failure_of(job_id))
+    await reserve(stores, job_id, claim=ANOTHER_CLAIM)
+    run = (await begin(stores, job_id)).run
+    # When the claim is given back, then the run goes on, and its own end is the one
+    await stores.gateway.release(job_id, ANOTHER_CLAIM)
+    assert await pending_status(stores.gateway, job_id) == "running"
+    assert await stores.worker.save(run, success_of(job_id)) == success_of(job_id)
+    await stores.gateway.release(job_id, ANOTHER_CLAIM)
+    assert await stores.gateway.get(job_id) == Finished(success_of(job_id))
+
+
 async def test_only_its_claim_releases_an_id(stores: Stores) -> None:
     # Given a reserved id
     job_id = some_job_id()

@@ -101,6 +101,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.wait_for(self.gateway.release(self.jobs[job], claim))
         self.model.release(self.jobs[job], claim)
 
+    @rule(job=JOBS, claim=CLAIMS)
+    def ask_and_give_back(self, job: int, claim: str) -> None:
+        """What a gateway does whose queue is away."""
+        self.reserve(job, QUESTION, claim, False)
+        self.release(job, claim)
+
     @rule(job=JOBS)
     def watch(self, job: int) -> None:
         watch = self.open_watch(self.jobs[job])

@@ -64,6 +64,12 @@ def test_the_table_of_the_images_names_every_image_and_on_what_it_was_measured()
     assert re.search(r"2 cores.*Docker.*20\d\d-\d\d-\d\d.*`make images`", table)
 
 
+def test_what_being_seen_costs_says_on_what_it_was_measured() -> None:
+    told = tables_of(TEXT)["telemetry"]
+    assert re.search(r"costs a job \d+ µs \(\d+-\d+\)", told)
+    assert re.search(r"2 cores.*Kafka.*Redis.*20\d\d-\d\d-\d\d.*`python -m tests.bench", told)
+
+
 @pytest.mark.parametrize("name", ["chaos", "flood"])
 def test_the_campaign_lost_nothing(name: str) -> None:
     rows = [

@@ -1,6 +1,7 @@
 """The live page in a real browser: what it shows is what `/stats` says, and what it offers works."""
 
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,7 +60,9 @@ def ask(url: str, prompt: str, **more: Any) -> dict[str, Any]:
 
 def dollars(amount: float) -> str:
     """As the page writes a small amount."""
-    return f"${amount:.4f}" if amount >= 0.0001 else f"${float(f'{amount:.3g}'):.12f}".rstrip("0")
+    if amount < 0.0001:
+        return f"${float(f'{amount:.3g}'):.12f}".rstrip("0")
+    return f"${Decimal(str(amount)).quantize(Decimal('0.0001'), ROUND_HALF_UP)}"  # as JavaScript rounds
 
 
 def row(page: Page, card: str, name: str) -> Any:

@@ -95,7 +95,9 @@ function failedRow(failure, onLook) {
 
 function table(names, firstNumber, rows) {
   const head = names.map((name, index) => el("th", { scope: "col", class: index >= firstNumber ? "number" : null }, name));
-  return el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
+  // On a phone it scrolls sideways, with the keyboard too.
+  const scrolled = { class: "wide", tabindex: "0", role: "group", "aria-label": `Table: ${names.join(", ")}` };
+  return el("div", scrolled, el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
 }
 
 function number(text) {

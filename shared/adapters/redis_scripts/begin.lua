@@ -25,5 +25,6 @@ if st == 'running' then runs = runs + 1 end
 redis.call('HSET', KEYS[1], 'fp', fingerprint, 'st', 'running', 'tok', token,
   'lse', lease_end, 'runs', runs, 'exp', expires_at)
 if res then redis.call('HDEL', KEYS[1], 'res', 'again', 'ch', 'own') end
+if tok == 'ended' then redis.call('HDEL', KEYS[1], 'wres', 'wst', 'wagain', 'wexp') end
 redis.call('PEXPIREAT', KEYS[1], expires_at)
 return {'begun', runs, att, can}

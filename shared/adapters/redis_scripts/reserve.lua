@@ -2,6 +2,7 @@
 --   fp fingerprint · st status · own claim · exp end of the unfinished job (ms) · ch channels of who waits
 --   tok token and lse end (ms) of the lease · runs that never ended · att provider calls of runs that ended
 --   can '1' if it is to be cut off · res the result · again when it ended (ms) if it is a failure that may pass
+--   wres wst wagain wexp result, status, end and expiry (ms) of the failure that was here, until the next run begins
 -- ARGV: fingerprint, claim, channel or '', expires at (ms), prefix of this process's claims or ''
 local job = redis.call('HMGET', KEYS[1], 'fp', 'st', 'own', 'res', 'again', 'exp', 'lse', 'ch', 'runs')
 local fp, st, own, res, again, exp, lse, ch, runs = unpack(job)
@@ -22,7 +23,11 @@ if st == 'deleted' then return {'deleted'} end
 if own == claim and st == 'queued' then return {'reserved'} end
 if res then
   -- The run that failed has had its say: with this token in place it cannot store its failure again.
-  if again ~= '0' then return reserve(channel, 0, 'ended') end
+  if again ~= '0' then
+    local kept_until = redis.call('PEXPIRETIME', KEYS[1])
+    redis.call('HSET', KEYS[1], 'wres', res, 'wst', st, 'wagain', again, 'wexp', kept_until)
+    return reserve(channel, 0, 'ended')
+  end
   return {'finished', res}
 end
 

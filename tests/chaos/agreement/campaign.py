@@ -151,8 +151,8 @@ async def _kill(scene: _Scene) -> None:
     victim = scene.deployment.standing_workers[0]
     scraped_from = time.time()
     scraped = await asyncio.to_thread(scrape_worker, victim)
-    victim.child.kill()
     scene.kills.append(Kill(victim.key_ending, time.time(), scraped_from, scraped))
+    victim.child.kill()
     scene.say(f"{victim.name} was killed")
     await asyncio.to_thread(scene.deployment.start_worker)
 

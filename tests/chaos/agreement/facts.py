@@ -35,8 +35,7 @@ class Facts:
 def key_of(fact: Fact) -> Key:
     """What a fact and its repetition share, as `shared/domain/events.py` promises."""
     attempt = fact.get("attempt", fact.get("attempts"))
-    place = fact.get("topic"), fact.get("partition"), fact.get("offset")
-    return (fact["event"], fact["owner"], fact["request_id"], attempt, fact["timestamp"], *place)
+    return (fact["event"], fact["owner"], fact["request_id"], attempt, fact["timestamp"])
 
 
 async def read_facts(bootstrap_servers: str, topic: str, partitions: int) -> Facts:

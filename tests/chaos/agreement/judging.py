@@ -10,8 +10,8 @@ from tests.chaos.agreement.questions import FAILED_FIRST
 from tests.support.provider_ledger import Call
 
 _CUT_OFF = "cut_off"
-_TOLD_SECONDS = 5.0
-"""So long before its end a process may not have told what it knew."""
+_TOLD_SECONDS = 1.0
+"""So long before its end a process may not have told what it knew: 0.2 s to gather, and the batch before."""
 _MUST_HAPPEN = (
     *("jobs:succeeded", "jobs:failed", "jobs:expired", "jobs:cancelled", "jobs:replayed"),
     *("retry:UPSTREAM_RATE_LIMITED", "retry:UPSTREAM_UNAVAILABLE", "retry:UPSTREAM_TIMEOUT"),

@@ -136,8 +136,8 @@ async def _conduct(
 
 
 def _over_http(question: Question) -> Question:
-    """And asked once: an id that is refused when it is asked again is released, and its calls count anew."""
-    return replace(question, is_direct=False, then=None if question.then == "ask again" else question.then)
+    """What a direct producer would send needs Kafka."""
+    return replace(question, is_direct=False)
 
 
 async def _evidence(

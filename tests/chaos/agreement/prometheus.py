@@ -20,11 +20,10 @@ _BY_LABEL = {
 }
 _SINGLE = {
     "llm_jobs_from_cache_total": ("hits",),
-    "llm_cache_hits_total": ("hits", "jobs:succeeded"),
     "llm_possible_duplicate_calls_total": ("flagged",),
     "llm_unpriced_answers_total": ("unpriced",),
 }
-_OF_GATEWAYS = frozenset({"llm_cache_hits_total", "llm_refusals_total", "llm_requests_total"})
+_OF_GATEWAYS = frozenset({"llm_cache_lookups_total", "llm_refusals_total", "llm_requests_total"})
 _TOLD = ("replayed", "refused")
 _TOKENS = {"input": "prompt_tokens", "output": "completion_tokens"}
 EVENTS = ("llm_events_spooled", "llm_events_resent_total", "llm_events_dropped_total")
@@ -68,6 +67,8 @@ def _told(name: str, labels: Mapping[str, str], value: int) -> Mapping[str, int]
         prefix, label = _BY_LABEL[name]
         more = {"calls": value} if prefix == "calls" else {}
         return {f"{prefix}:{labels[label]}": value, **more}
+    if name == "llm_cache_lookups_total" and labels["outcome"] == "hit":
+        return dict.fromkeys(("hits", "jobs:succeeded"), value)
     if name == "llm_requests_total" and labels["outcome"] in _TOLD:
         return {f"jobs:{labels['outcome']}": value}
     if name == "gen_ai_client_token_usage_sum":

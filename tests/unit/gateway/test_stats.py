@@ -11,7 +11,7 @@ from tests.support.jobs import make_job, make_success
 
 
 def hits() -> float:
-    return REGISTRY.get_sample_value("llm_cache_hits_total") or 0.0
+    return REGISTRY.get_sample_value("llm_cache_lookups_total", {"outcome": "hit"}) or 0.0
 
 
 def test_an_answer_from_the_cache_is_counted_because_no_fact_tells_of_it() -> None:

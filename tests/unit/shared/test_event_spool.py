@@ -103,6 +103,17 @@ async def test_what_kafka_takes_never_sees_the_disk(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+async def test_a_fact_that_is_no_json_is_dropped_alone_and_costs_no_job(tmp_path: Path) -> None:
+    kafka, before = FakeKafka(), dropped()
+    unspeakable = fact(1)
+    unspeakable.owner = object()  # type: ignore[assignment]
+    async with sink_over(kafka, tmp_path / "spool") as sink:
+        for event in (fact(0), unspeakable, fact(2)):
+            sink.emit(event)
+    assert kafka.arrived == [0, 2]
+    assert dropped() == before + 1
+
+
 @pytest.mark.parametrize("most", [0, 1, 2])
 async def test_what_does_not_fit_into_a_batch_goes_into_the_next_one_or_alone(
     tmp_path: Path, most: int

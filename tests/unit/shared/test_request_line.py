@@ -7,11 +7,12 @@ import orjson
 import pytest
 from ddsketch.mapping import LogarithmicMapping
 from loguru import logger
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.domain.histogram import RELATIVE_ACCURACY, bucket_of
 from shared.domain.timestamps import rfc3339, rfc3339_now
 from shared.telemetry.logging import configure_logging, tell_request
+from shared.telemetry.quick_counts import QuickCounter, QuickGauge
 from shared.telemetry.quick_histogram import QuickHistogram
 
 FACTS = {"trace_id": "t", "request_id": None, "status": 200, "duration_ms": 1.5}
@@ -70,13 +71,28 @@ def test_a_quick_histogram_counts_as_the_other_does() -> None:
     for amount in (0, 1, 1.5, 2, 4, 5, 100):
         quick.labels("x").observe(amount)
         usual.labels("x").observe(amount)
-    ours, theirs = (
-        [
-            sample[:3]
-            for family in registry.collect()
-            for sample in family.samples
-            if "created" not in sample[0]
-        ]
-        for registry in registries
-    )
+    ours, theirs = map(samples, registries)
     assert ours == theirs
+
+
+def test_quick_counts_are_those_of_the_others() -> None:
+    registries = CollectorRegistry(), CollectorRegistry()
+    kinds = ((QuickCounter, QuickGauge), (Counter, Gauge))
+    for registry, (counter_kind, gauge_kind) in zip(registries, kinds, strict=True):
+        counter = counter_kind("c", "c", ("l",), registry=registry)
+        gauge = gauge_kind("g", "g", registry=registry)
+        counter.labels("x").inc()
+        counter.labels("x").inc(2.5)
+        with pytest.raises(ValueError, match="non-negative"):
+            counter.labels("x").inc(-1)
+        gauge.inc(3)
+        gauge.dec()
+    ours, theirs = map(samples, registries)
+    assert ours == theirs
+    assert ("c_total", {"l": "x"}, 3.5) in ours
+
+
+def samples(registry: CollectorRegistry) -> list[tuple[object, ...]]:
+    return [
+        sample[:3] for family in registry.collect() for sample in family.samples if "created" not in sample[0]
+    ]

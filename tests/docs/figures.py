@@ -67,8 +67,8 @@ def telemetry_line(folder: Path = _RESULTS / "bench") -> str:
     busy, paced = (_cost_us(found[name]) for name in ("busy", "paced"))
     measured = f"{results['machine']}, {results['python']}, {results['brokers']}; {results['at']}"
     return (
-        "Being seen (facts on Kafka, series, the line of a request, sums; gateway and worker together) costs a job "
-        f"{busy} of CPU in a busy process, {paced} at 500 jobs/s.\n\n"
+        "Being seen (facts on Kafka, series, the line of a request, sums; gateway and worker together) costs "
+        f"a job {busy} of CPU in a busy process, {paced} at 500 jobs/s.\n\n"
         f"{measured}; a fixed loop took {found['calibration_ms']:.1f} ms; `{results['command']}`"
     )
 

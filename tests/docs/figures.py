@@ -1,4 +1,4 @@
-"""The measured figures of README.md: what the last `make chaos`, `bench` and `images` left in `.cache`.
+"""The measured figures of the documents: what the last `make chaos`, `bench` and `images` left in `.cache`.
 
 `make figures` writes them, and the plots beside the bench. Each point of the bench shows its middle round.
 What was not run since the cache was emptied keeps its figures. The long part of the bench may be a run of its
@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.bench.run_plots import COST, save_plots
 from tests.docs.bench_figures import bench_sentences, peers_table, stages_table
-from tests.docs.tables import ROOT, write_tables
+from tests.docs.pages import ROOT
+from tests.docs.tables import write_tables
 
 _RESULTS = ROOT / ".cache"
 PLOTS = ROOT / "tests" / "bench" / "plots"
@@ -40,7 +41,7 @@ def bench_table(folder: Path = _RESULTS / "bench") -> str:
     if results["peers"]:
         sections.append(peers_table(results))
     if results["stages"]:
-        plot = f"{PLOTS.relative_to(ROOT)}/{COST}"
+        plot = f"../{PLOTS.relative_to(ROOT)}/{COST}"  # as docs/ sees it
         sections += [f"![Where the CPU of one request goes]({plot})", stages_table(results)]
     return "\n\n".join([*sections, *bench_sentences(results)])
 

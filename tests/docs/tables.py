@@ -17,10 +17,10 @@ from shared.settings import ServiceSettings
 from tests.docs.chart_values import CHART_README, chart_values_table
 from tests.docs.dashboard import dashboard_text
 from tests.docs.metrics_catalogue import metrics_table
+from tests.docs.pages import ROOT, page_with, whole_text
+from tests.docs.sizing import sizing_table
 from worker.settings import WorkerSettings
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 ASYNCAPI = ROOT / "gateway" / "asyncapi.json"
 DASHBOARD = ROOT / "helm" / "llm-microservice" / "dashboards" / "llm-microservice.json"
@@ -58,7 +58,7 @@ def errors_table() -> str:
 
 
 def env_example() -> str:
-    lines = ["# Copy to .env. Every variable with its default; README.md explains them too.", ""]
+    lines = ["# Copy to .env. Every variable with its default; docs/configuration.md explains them too.", ""]
     for group, fields in _GROUPS.items():
         lines.append(f"# --- read by {'gateway and worker' if group == 'both' else f'the {group}'} ---")
         for name, field in fields.items():
@@ -79,17 +79,32 @@ def tables_of(text: str) -> dict[str, str]:
     }
 
 
-MADE = {"settings": settings_table, "errors": errors_table, "metrics": metrics_table}
+def short_bench_table() -> str:
+    """The plain points, and on what they were measured."""
+    return "\n\n".join(tables_of(whole_text())["bench"].split("\n\n")[:2])
 
 
-def write_tables(made: Mapping[str, str], readme: Path = README) -> None:
-    """Put each table between its marks in the README."""
-    text = readme.read_text()
+def sizes_table() -> str:
+    told = tables_of(whole_text())
+    return sizing_table(told["bench"], told["redis_memory"])
+
+
+MADE = {
+    "settings": settings_table,
+    "errors": errors_table,
+    "metrics": metrics_table,
+    "bench_short": short_bench_table,
+    "sizes": sizes_table,
+}
+
+
+def write_tables(made: Mapping[str, str], page: Path | None = None) -> None:
+    """Put each table between its marks, on whichever page they are."""
     for name, table in made.items():
-        before, rest = text.split(f"<!-- {name} -->\n", 1)
+        where = page or page_with(name)
+        before, rest = where.read_text().split(f"<!-- {name} -->\n", 1)
         _, after = rest.split(f"<!-- /{name} -->", 1)
-        text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
-    readme.write_text(text)
+        where.write_text(f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}")
 
 
 def write() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.chart_values import CHART_README, chart_values_table
-from tests.docs.tables import ROOT, tables_of
+from tests.docs.pages import ROOT
+from tests.docs.tables import tables_of
 from tests.ground.helm_chart import EXAMPLES, RELEASES, binary, run
 
 TEXT = CHART_README.read_text()

@@ -1,71 +1,25 @@
-"""What the README tells a direct producer to run works, with clients that are not ours."""
+"""What docs/produce.md tells a direct producer to run works, with clients that are not ours."""
 
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import orjson
-import pytest
 
 from tests.conftest import missing
-from tests.docs.tables import README
-from tests.support.noida_kafka import NoidaKafka
-from tests.support.provider_process import ScriptedProvider
-from tests.support.server import AnyRedis
-from tests.support.service_processes import clean_environment, gateway, worker
+from tests.docs.conftest import Deployment
+from tests.docs.pages import block
 
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
 BROKERS = "localhost:9092"
 ANSWER = "echo: What is the capital of France?"
-
-
-def block(kind: str, word: str) -> str:
-    (found,) = [body for its, body in BLOCKS if its == kind and word in body]
-    return str(found)
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """A gateway and a worker over a Kafka of their own, with the topics' usual names."""
-
-    url: str
-    brokers: str
-
-    def run(self, command: list[str]) -> str:
-        printed = subprocess.run(
-            command, env=clean_environment(), capture_output=True, text=True, check=True, timeout=60
-        )
-        return printed.stdout
-
-
-@pytest.fixture(scope="module")
-def deployment(
-    any_redis: AnyRedis, _provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("direct")
-    with NoidaKafka() as kafka, ExitStack() as stack:
-        settings = {
-            "KAFKA_ENABLED": "true",
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "KAFKA_REQUEST_PARTITIONS": "2",
-            "REDIS_URL": any_redis.url,
-            "OPENAI_BASE_URL": _provider.base_url,
-        }
-        service = stack.enter_context(gateway(folder, **settings))
-        stack.enter_context(worker(folder, **settings))
-        yield Deployment(service.url, kafka.bootstrap_servers)
 
 
 def test_kcat_asks_and_reads_the_answer(deployment: Deployment) -> None:
     if shutil.which("kcat") is None:
         missing("kcat is not installed")
-    # Given the README's question, sent by kcat
+    # Given the page's question, sent by kcat
     question = block("bash", "kcat -P").replace(BROKERS, deployment.brokers)
     (request_id,) = re.findall(r'"request_id":"([0-9a-f-]+)"', question)
     deployment.run(["bash", "-c", question])

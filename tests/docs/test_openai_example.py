@@ -1,21 +1,11 @@
-"""README.md's two ways to stream, run as they stand there, against the local model."""
+"""docs/call.md's two ways to stream, run as they stand there, against the local model."""
 
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 
-import pytest
-
-from tests.docs.test_direct_producer import block
+from tests.docs.pages import block
 from tests.support.event_stream import events_of, text_of
-from tests.support.service_processes import one_process
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with one_process(tmp_path_factory.mktemp("service"), REDIS_ENABLED="false") as service:
-        yield service.url.removeprefix("http://")
 
 
 def test_openais_client_is_answered_by_the_local_model(address: str) -> None:

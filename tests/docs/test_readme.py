@@ -11,15 +11,15 @@ import pytest
 
 from tests.chaos.outcome import COLUMNS
 from tests.docs.figures import BENCH_COLUMNS
-from tests.docs.tables import ENV_EXAMPLE, MADE, README, ROOT, env_example, tables_of
+from tests.docs.pages import ROOT, block, whole_text
+from tests.docs.tables import ENV_EXAMPLE, MADE, env_example, tables_of
 from tests.ground.engine.measured import COLUMNS as IMAGE_COLUMNS
 from tests.ground.engine.product_images import IMAGES
 from tests.support.service_processes import clean_environment, one_process
 
-TEXT = README.read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
-CURL = next(body.strip() for kind, body in BLOCKS if kind == "bash" and body.startswith("curl"))
-ANSWER = orjson.loads(next(body for kind, body in BLOCKS if kind == "json"))
+TEXT = whole_text()
+CURL = block("bash", "curl -X POST localhost:8000/invoke").strip()
+ANSWER = orjson.loads(block("json", "confidence"))
 
 
 @pytest.mark.parametrize("name", list(MADE))

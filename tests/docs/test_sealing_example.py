@@ -1,4 +1,4 @@
-"""README.md's way to make keys and to seal with one, run as it stands there."""
+"""docs/produce.md's way to make keys and to seal with one, run as it stands there."""
 
 import shlex
 import subprocess
@@ -11,14 +11,14 @@ import orjson
 
 from shared.key_file import KeyFile
 from shared.sealing import open_sealed
-from tests.docs.test_direct_producer import block
+from tests.docs.pages import block
 from tests.support.service_processes import clean_environment
 
 API_KEY = "sk-CANARY-of-a-producer"
 
 
-def test_what_the_readme_seals_a_worker_opens(tmp_path: Path) -> None:
-    # Given the keys that README.md's command makes
+def test_what_the_page_seals_a_worker_opens(tmp_path: Path) -> None:
+    # Given the keys that the page's command makes
     _, *arguments = shlex.split(block("bash", "worker.keys generate"))
     subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=clean_environment(), check=True)
     (public,) = orjson.loads((tmp_path / "sealing-jwks.json").read_bytes())["keys"]

@@ -77,7 +77,7 @@ def sealed(
 def seal(
     public: dict[str, str], request_id: str, *, key: str = CANARY, seconds: float = 60, **more: Any
 ) -> str:
-    """As README.md tells a producer to, with the library alone."""
+    """As docs/produce.md tells a producer to, with the library alone."""
     content = {"openai_api_key": key, "request_id": request_id, "exp": time.time() + seconds}
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "kid": public["kid"], **more}
     return jwe.encrypt_compact(header, orjson.dumps(content), OKPKey.import_key(dict(public)))

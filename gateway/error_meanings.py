@@ -1,4 +1,4 @@
-"""What every error means to whoever gets it: a line each, for README.md and `/openapi.json`."""
+"""What every error means to whoever gets it: a line each, for docs/call.md and `/openapi.json`."""
 
 from shared.domain.errors import ErrorCode
 

@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
+from redis.asyncio import Redis
 
+from shared.adapters.redis_batches import RedisBatches
+from shared.adapters.redis_connections import connect_redis
 from tests.conftest import missing
 from tests.contract.golden_files import FOLDER, GoldenFiles
 from tests.contract.result_stores import (
@@ -66,6 +69,20 @@ def memory_or_redis(request: pytest.FixtureRequest, servers: RunningServers) -> 
         return servers.get(finders[request.param]).url if request.param in finders else None
     except Unavailable as reason:
         missing(str(reason))
+
+
+@pytest.fixture
+async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
+    async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
+        assert isinstance(client, Redis)
+        yield client
+
+
+@pytest.fixture
+async def batches(client: Redis) -> AsyncIterator[RedisBatches]:
+    batches = RedisBatches(client)
+    yield batches
+    await batches.aclose()
 
 
 @pytest.fixture

@@ -1,34 +1,16 @@
 """What workers say of their load, over a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import pytest
 from redis.asyncio import Redis
 
 from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
 from shared.adapters.redis_queue_loads import RedisQueueLoads
 from shared.domain.queue_load import QueueLoad, WorkerLoad
-from tests.support.server import AnyRedis
 
 FEW = WorkerLoad(waiting=3, running=2, run_seconds=0.5)
 MANY = WorkerLoad(waiting=40, running=4, run_seconds=4.0)
-
-
-@pytest.fixture
-async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
-    async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
-        assert isinstance(client, Redis)
-        yield client
-
-
-@pytest.fixture
-async def batches(client: Redis) -> AsyncIterator[RedisBatches]:
-    batches = RedisBatches(client)
-    yield batches
-    await batches.aclose()
 
 
 async def test_the_last_word_of_every_worker_counts(batches: RedisBatches) -> None:

@@ -1,7 +1,6 @@
 """What replicas say of themselves, in memory and over a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -10,12 +9,10 @@ from redis.asyncio import Redis
 
 from shared.adapters.memory_replicas import MemoryReplicas
 from shared.adapters.redis_batches import RedisBatches
-from shared.adapters.redis_connections import connect_redis
 from shared.adapters.redis_replicas import RedisReplicas
 from shared.domain.replica import FRESH_SECONDS, Replica, ReplicaReport, unwell_first
 from shared.ports import Replicas
 from shared.replica_telling import told_of
-from tests.support.server import AnyRedis
 
 WELL = ReplicaReport(
     kind="worker",
@@ -27,20 +24,6 @@ WELL = ReplicaReport(
     room=1000,
 )
 LEAVING = WELL.model_copy(update={"name": "pod-2:7", "state": "leaving"})
-
-
-@pytest.fixture
-async def client(any_redis: AnyRedis) -> AsyncIterator[Redis]:
-    async with connect_redis(any_redis.url, max_connections=2, timeout_seconds=2) as (client, _):
-        assert isinstance(client, Redis)
-        yield client
-
-
-@pytest.fixture
-async def batches(client: Redis) -> AsyncIterator[RedisBatches]:
-    batches = RedisBatches(client)
-    yield batches
-    await batches.aclose()
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -89,7 +89,7 @@ def test_the_readme_gets_tables_a_plot_and_a_sentence_of_each_part(tmp_path: Pat
     assert [line.split(" | ")[0] for line in points[2:]] == ["| c=1", "| c=64"]
     assert "| 10.0 |" in peers[3]  # 1,250 against 125 by CPU
     assert stages[-1].endswith("| 800 |")
-    assert "](tests/bench/plots/cost.svg)" in text
+    assert "](../tests/bench/plots/cost.svg)" in text
     for words in (
         "Open load",
         "5 times the most",

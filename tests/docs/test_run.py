@@ -36,7 +36,12 @@ def test_make_comes_to_the_program(word: str, tmp_path: Path) -> None:
     """Without installing anything: what it would do in a fresh clone."""
     for line in block("bash", word).splitlines():
         command = [*shlex.split(line, comments=True), "--dry-run", f"VENV={tmp_path}/venv"]
-        planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        environment = clean_environment()
+        for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs this test
+            environment.pop(name, None)
+        planned = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
         last = planned.splitlines()[-1]
         assert re.search(rf"{tmp_path}/venv/bin/python (main\.py|-m pytest)", last), last
 

@@ -4,7 +4,7 @@ local needed = {
   {'TIME'}, {'EXISTS', key}, {'GET', key}, {'SET', key, '', 'PX', 1000, 'NX'}, {'DEL', key},
   {'HSET', key, 'f', '1'}, {'HSETNX', key, 'f', '1'}, {'HGET', key, 'f'}, {'HMGET', key, 'f'}, {'HGETALL', key},
   {'HSTRLEN', key, 'f'}, {'HINCRBY', key, 'f', 1}, {'HDEL', key, 'f'},
-  {'EXPIRE', key, 1}, {'PEXPIRE', key, 1000}, {'PEXPIREAT', key, 1},
+  {'EXPIRE', key, 1}, {'PEXPIRE', key, 1000}, {'PEXPIREAT', key, 1}, {'PEXPIRETIME', key},
   {'ZADD', key, 1, 'm'}, {'ZINCRBY', key, 1, 'm'}, {'ZSCORE', key, 'm'}, {'ZCARD', key},
   {'ZRANGEBYSCORE', key, 0, 1}, {'ZSCAN', key, 0}, {'ZREM', key, 'm'}, {'ZPOPMIN', key},
   {'ZREMRANGEBYSCORE', key, 0, 1}, {'DEL', key},

@@ -1,5 +1,6 @@
 """The live page in a real browser: what it shows is what `/stats` says, and what it offers works."""
 
+import re
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -88,8 +89,9 @@ def test_a_job_shows_by_itself_and_the_figures_are_those_of_stats(page: Page, cl
     expect(page.locator(".tile", has_text="Tokens").locator(".value")).to_have_text(f"{tokens:,}")
 
 
-def test_one_look_says_that_all_is_well_and_what_it_is_made_of(page: Page) -> None:
-    expect(page.locator("#headline")).to_contain_text("All is well")
+def test_one_look_says_how_it_is_and_what_it_is_made_of(page: Page) -> None:
+    # What other tests let fail within the last minute counts too: one Redis is one service.
+    expect(page.locator("#headline")).to_have_text(re.compile("All is well|jobs failed in the last minute"))
     expect(page.locator("#parts li")).to_have_text(
         ["Redis answers", "Kafka answers", "2 gateways", "1 worker"]
     )
@@ -255,7 +257,12 @@ def test_a_service_that_has_done_nothing_says_what_to_do(
     ):
         expect(watched.page.locator("#failed")).to_contain_text("No job has failed")
         expect(watched.page.locator("#outcomes")).to_contain_text("Send a job")
-        expect(watched.page.locator("figure.plot .empty:visible")).to_have_count(5)
+        in_flight = watched.page.get_by_role("heading", name="In flight and waiting")
+        others = watched.page.locator("figure.plot").filter(has_not=in_flight)  # it has seen that nothing ran
+        expect(others.locator(".empty:visible")).to_have_count(5)
+        # And when it has done something, that all is well
+        ask(new.url, f"{uuid4()}")
+        expect(watched.page.locator("#headline")).to_contain_text("All is well")
         assert watched.complaints == []
 
 

@@ -89,7 +89,9 @@ class MasterConnection(AbstractConnection):
             self._expect_no_demotion(replies)
         except BaseException as fault:
             await self.disconnect(nowait=True)  # what is still on its way belongs to nobody
-            raise _lost(fault) from fault
+            if (lost := _lost(fault)) is None:
+                raise
+            raise lost from fault
         return replies
 
     async def heard(self, seconds: float) -> list[bytes]:
@@ -101,7 +103,9 @@ class MasterConnection(AbstractConnection):
                 self.next_health_check = self._heard_at + self.health_check_interval
         except BaseException as fault:
             await self.disconnect(nowait=True)
-            raise _lost(fault) from fault
+            if (lost := _lost(fault)) is None:
+                raise
+            raise lost from fault
         return [push[2] for push in told if isinstance(push, list) and push[0] == b"message"]
 
     async def _next_pushes(self, seconds: float) -> list[Any]:
@@ -158,10 +162,10 @@ def _is_demoted(refusal: ResponseError) -> bool:
     return any(code in said for code in _DEMOTED)
 
 
-def _lost(fault: BaseException) -> BaseException:
-    """What ended an exchange, as redis-py would say it."""
+def _lost(fault: BaseException) -> RedisError | None:
+    """What ended an exchange, as redis-py would say it; None: it stands as it is."""
     if isinstance(fault, RedisError) or not isinstance(fault, Exception):
-        return fault
+        return None
     if isinstance(fault, TimeoutError):
         return RedisTimeoutError("Redis did not answer in time")
     # uvloop says RuntimeError of a transport that closed just now.

@@ -31,7 +31,9 @@ class TestAuthority:
         """Certificate and key for a server on loopback, or for a client of that name."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(_name(common_name), key, lasts)
-        files = self._folder / f"{common_name}.pem", self._folder / f"{common_name}.key"
+        # Each in files of its own: a server may be reading those that were issued before.
+        name = f"{common_name}-{certificate.serial_number:x}"
+        files = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
         files[1].write_bytes(_pem(key))
         return files
@@ -39,7 +41,7 @@ class TestAuthority:
     def issue_in_one_file(self, common_name: str, *, lasts: timedelta = _DAY) -> Path:
         """Key and chain together, as Kafka's PEM key store wants them."""
         certificate, key = self.issue(common_name, lasts=lasts)
-        store = self._folder / f"{common_name}.store.pem"
+        store = certificate.with_suffix(".store.pem")
         store.write_bytes(key.read_bytes() + certificate.read_bytes() + self.ca.read_bytes())
         return store
 

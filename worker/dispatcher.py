@@ -52,12 +52,7 @@ class Dispatcher:
     """Runs `handle` for every admitted record and commits watermarks."""
 
     def __init__(
-        self,
-        handle: Handle,
-        limits: Limits,
-        settled: Callable[[], Awaitable[None]] | None = None,
-        *,
-        commit_timeout_seconds: float = _COMMIT_TIMEOUT_SECONDS,
+        self, handle: Handle, limits: Limits, settled: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         self._handle = handle
         self._settled = settled
@@ -67,9 +62,7 @@ class Dispatcher:
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._ledgers: dict[TopicPartition, Ledger] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commit_timeout_seconds = commit_timeout_seconds
         self._commit_lock = asyncio.Lock()
-        self._committing: asyncio.Task[None] | None = None
         self._consumer: Consumer | None = None
         self._is_leaving = False
 
@@ -126,7 +119,6 @@ class Dispatcher:
     async def revoke(self, partitions: Iterable[TopicPartition]) -> None:
         """Commit what is finished and let go. Running calls go on and store their results."""
         await self.commit()
-        self._give_up_commit()
         for partition in partitions:
             ledger = self._ledgers.pop(partition, None)
             if ledger is not None:
@@ -135,45 +127,23 @@ class Dispatcher:
     async def commit(self) -> None:
         """Commit every watermark that moved; a failure costs a redelivery, never a job."""
         async with self._commit_lock:
-            if not await self._has_committed():  # the one before this
-                return
             offsets = self._moved_watermarks()
-            if offsets and self._consumer is not None:
-                self._committing = asyncio.create_task(self._commit(self._consumer, offsets))
-                await self._has_committed()
-
-    async def _has_committed(self) -> bool:
-        """Whether it ends in time. If not it goes on: aiokafka shields its request from being cut off, and
-        nobody would hear how that ended."""
-        if self._committing is None:
-            return True
-        done, _ = await asyncio.wait([self._committing], timeout=self._commit_timeout_seconds)
-        if not done:
-            logger.bind(fault=TimeoutError.__name__).warning("commit_failed")
-            return False
-        self._committing = None
-        return True
-
-    async def _commit(self, consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> None:
-        try:
-            if self._settled is not None:
-                await self._settled()
-            await consumer.commit(offsets)
-        except KafkaError as fault:
-            logger.bind(fault=type(fault).__name__, partitions=len(offsets)).warning("commit_failed")
-            return
-        except Exception:
-            logger.exception("commit_crashed")
-            return
-        for partition, offset in offsets.items():
-            if partition in self._ledgers:
-                self._ledgers[partition].committed_offset = offset
-
-    def _give_up_commit(self) -> None:
-        """Its partitions may be another worker's now."""
-        if self._committing is not None:
-            self._committing.cancel()
-            self._committing = None
+            if not offsets or self._consumer is None:
+                return
+            try:
+                async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
+                    if self._settled is not None:
+                        await self._settled()
+                    await self._consumer.commit(offsets)
+            except (KafkaError, TimeoutError) as fault:
+                logger.bind(fault=type(fault).__name__, partitions=len(offsets)).warning("commit_failed")
+                return
+            except Exception:
+                logger.exception("commit_crashed")
+                return
+            for partition, offset in offsets.items():
+                if partition in self._ledgers:
+                    self._ledgers[partition].committed_offset = offset
 
     async def commit_forever(self) -> None:
         while True:
@@ -185,7 +155,6 @@ class Dispatcher:
         self._is_leaving = True
         self._window.open()
         await self.commit()
-        self._give_up_commit()
 
     async def finish(self, seconds: float) -> int:
         """After the group is left: let running calls end. Returns how many had to be cut off."""

@@ -1,7 +1,6 @@
 """The dispatcher never commits above an unfinished record, whatever happens to its partitions."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,8 +32,6 @@ class FakeConsumer:
     committed: dict[TopicPartition, int] = field(default_factory=dict)
     paused: set[TopicPartition] = field(default_factory=set)
     is_refusing: bool = False
-    answers: asyncio.Event | None = None
-    commits: int = 0
 
     def pause(self, *partitions: TopicPartition) -> None:
         self.paused.update(partitions)
@@ -43,18 +40,9 @@ class FakeConsumer:
         self.paused.difference_update(partitions)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.commits += 1
-        if self.answers is not None:
-            await asyncio.shield(self._answer())  # as aiokafka does
         if self.is_refusing:
             raise CommitFailedError
         self.committed.update(offsets)
-
-    async def _answer(self) -> None:
-        assert self.answers is not None
-        await self.answers.wait()
-        if self.is_refusing:
-            raise CommitFailedError
 
 
 class Handler:
@@ -282,49 +270,6 @@ async def test_a_refused_commit_is_tried_again(
     consumer.is_refusing = False
     await dispatcher.commit()
     assert consumer.committed == {FIRST: 2}
-
-
-async def test_a_commit_that_takes_too_long_goes_on_and_its_end_is_heard(
-    handler: Handler, consumer: FakeConsumer
-) -> None:
-    # Given a commit that is not answered in time
-    unheard: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
-    dispatcher = Dispatcher(handler, limits(), commit_timeout_seconds=0.01)
-    dispatcher.attach(consumer)
-    await dispatcher.admit(FakeRecord(0, 1))
-    await handler.end(0, 1)
-    consumer.answers = asyncio.Event()
-    await dispatcher.commit()
-    # When the next one comes, then there is no second beside it
-    await dispatcher.commit()
-    assert (consumer.commits, consumer.committed) == (1, {})
-    # And when it fails at last, then that is heard, and the next one commits all
-    consumer.is_refusing = True
-    consumer.answers.set()
-    await settle()
-    consumer.is_refusing, consumer.answers = False, None
-    await dispatcher.admit(FakeRecord(0, 2))
-    await handler.end(0, 2)
-    await dispatcher.commit()
-    assert consumer.committed == {FIRST: 3}
-    gc.collect()
-    assert unheard == []
-
-
-async def test_a_commit_without_an_answer_is_given_up_with_its_partitions(
-    handler: Handler, consumer: FakeConsumer
-) -> None:
-    dispatcher = Dispatcher(handler, limits(), commit_timeout_seconds=0.01)
-    dispatcher.attach(consumer)
-    await dispatcher.admit(FakeRecord(0, 1))
-    await handler.end(0, 1)
-    consumer.answers = asyncio.Event()
-    await dispatcher.revoke([FIRST])
-    consumer.answers.set()
-    await settle()
-    assert consumer.committed == {}
-    await dispatcher.finish(0)
 
 
 async def test_leaving_admits_nothing_more_and_lets_running_records_end(

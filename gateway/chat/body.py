@@ -16,6 +16,7 @@ from shared.domain.invoke_body import (
     Metadata,
     Strict,
     check_members,
+    given_parameters,
 )
 from shared.domain.job import Job, JobId, ModelDefaults, check_supported
 
@@ -90,9 +91,7 @@ class ChatCompletionBody(ChatParameters):
             id=JobId(owner, str(request_id or uuid4())),
             messages=tuple(message.message() for message in self.messages),
             model=self.model,
-            parameters=ChatParameters.model_construct(
-                **{name: getattr(self, name) for name in ChatParameters.model_fields}
-            ),
+            parameters=ChatParameters(**given_parameters(self)),
             created_at=created_at,
             deadline=created_at + timedelta(seconds=self.deadline_seconds),
             is_streamed=self.stream or False,

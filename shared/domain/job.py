@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
-from shared.domain.invoke_body import CacheControl, ChatParameters, InvokeBody, Message
+from shared.domain.invoke_body import CacheControl, ChatParameters, InvokeBody, Message, given_parameters
 from shared.domain.validation import short_echo
 
 ANY_MODEL = "*"
@@ -21,7 +21,6 @@ OWNER_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or 
 _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_PARAMETERS = frozenset(ChatParameters.model_fields)
 
 
 class JobId(NamedTuple):
@@ -150,7 +149,7 @@ def check_supported(model: str, defaults: ModelDefaults, request_id: str | None)
 
 
 def _parameters(body: InvokeBody, defaults: ModelDefaults, *, is_verbatim: bool) -> ChatParameters:
-    given = {name: getattr(body, name) for name in body.model_fields_set & _PARAMETERS}
+    given = given_parameters(body)
     if given.get("temperature") is None and not is_verbatim:
         given["temperature"] = defaults.temperature
     if given.get("max_tokens") is None and not is_verbatim:

@@ -1,8 +1,9 @@
 """Every place for answers that are being written, as a worker and a gateway see it."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -50,7 +51,22 @@ async def _redis(url: str) -> AsyncIterator[Streams]:
         connect_redis_result_store(url, max_connections=5, retention=RETENTION) as worker,
         connect_redis_result_store(url, max_connections=5, retention=RETENTION) as gateway,
     ):
-        yield Streams(worker, RedisAnswerStreams(worker), RedisAnswerStreams(gateway), gateway)
+        streams = Streams(worker, RedisAnswerStreams(worker), RedisAnswerStreams(gateway), gateway)
+        await _until_it_listens(streams)
+        yield streams
+
+
+async def _until_it_listens(streams: Streams) -> None:
+    """What is published before a gateway has subscribed wakes nobody; gateways look again after a second."""
+    job_id = JobId("public", str(uuid4()))
+    run = await streams.begin(job_id, "first")
+    with streams.gateway_store.watch(job_id), streams.gateway.follow(job_id) as news:
+        await streams.gateway_store.get(job_id)
+        for number in itertools.count(1):
+            await streams.worker.append(run, number, [b"a"])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), 0.05)
+                return
 
 
 @pytest.fixture

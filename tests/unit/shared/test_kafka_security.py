@@ -67,8 +67,8 @@ def broken_files(authority: TestAuthority) -> dict[str, dict[str, str]]:
         "KAFKA_SSL_KEY_FILE=": {"kafka_ssl_key_file": str(key)},
         "KAFKA_SSL_CERT_FILE='/gone.pem': it cannot": both | {"kafka_ssl_cert_file": "/gone.pem"},
         "KAFKA_SSL_KEY_FILE='/gone.key': it cannot": both | {"kafka_ssl_key_file": "/gone.key"},
-        "other.key': it is no key": both | {"kafka_ssl_key_file": str(other_key)},
-        "worker.pem': it is no key": {"kafka_ssl_cert_file": str(certificate)},
+        f"{other_key.name}': it is no key": both | {"kafka_ssl_key_file": str(other_key)},
+        f"{certificate.name}': it is no key": {"kafka_ssl_cert_file": str(certificate)},
     }
 
 

@@ -16,7 +16,7 @@ from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink
 from shared.adapters.job_limits import memory_limits, redis_limits
 from shared.adapters.kafka_event_sink import connect_kafka_event_sink
-from shared.adapters.kafka_producer import connect_kafka_producer
+from shared.adapters.late_kafka_producer import connect_late_kafka_producer
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_replicas import MemoryReplicas
@@ -154,7 +154,7 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
             yield file_sink
         return
     async with (
-        connect_kafka_producer(
+        connect_late_kafka_producer(
             settings.kafka_bootstrap_servers, settings.llm_app_name, settings.kafka_security()
         ) as producer,
         connect_kafka_event_sink(

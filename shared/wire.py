@@ -70,11 +70,7 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         "request_id": job.id.request_id,
         "messages": [message.model_dump(exclude_none=True) for message in job.messages],
         "model": job.model,
-        **{
-            name: value
-            for name in ChatParameters.model_fields
-            if (value := getattr(job.parameters, name)) is not None
-        },
+        **job.parameters.model_dump(exclude_none=True),
         "deadline_seconds": round((job.deadline - job.created_at).total_seconds(), 3),
         "on_unknown": job.on_unknown,
     }

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, OutOfOrderSequenceNumber
@@ -65,12 +65,26 @@ class RenewedProducer(AIOKafkaProducer):  # type: ignore[misc] # aiokafka is unt
         logger.warning("producer_id_renewed")
 
 
+Producer = TypeVar("Producer", bound=RenewedProducer)
+
+
 @asynccontextmanager
 async def connect_kafka_producer(
     bootstrap_servers: str, client_id: str, security: KafkaSecurity = PLAINTEXT
 ) -> AsyncIterator[AIOKafkaProducer]:
-    """An idempotent producer that counts a record as sent when every replica in sync has it."""
-    producer = RenewedProducer(
+    """An idempotent producer, connected."""
+    producer = idempotent_producer(RenewedProducer, bootstrap_servers, client_id, security)
+    async with stopped(producer):
+        async with refusals_explained(bootstrap_servers, security):
+            await producer.start()
+        yield producer
+
+
+def idempotent_producer(
+    kind: type[Producer], bootstrap_servers: str, client_id: str, security: KafkaSecurity
+) -> Producer:
+    """One that counts a record as sent when every replica in sync has it."""
+    return kind(
         bootstrap_servers=bootstrap_servers,
         client_id=client_id,
         acks="all",
@@ -84,10 +98,13 @@ async def connect_kafka_producer(
         request_timeout_ms=8_000,
         **security.client_options(),
     )
+
+
+@asynccontextmanager
+async def stopped(producer: AIOKafkaProducer) -> AsyncIterator[None]:
+    """Stopped at the end of the block."""
     try:
-        async with refusals_explained(bootstrap_servers, security):
-            await producer.start()
-        yield producer
+        yield
     finally:
         # Without a broker, stopping would wait for records that cannot leave.
         await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=_STOP_SECONDS)

@@ -1,8 +1,6 @@
 """Every entry of docs/troubleshooting.md, reproduced: here, or by the tests that are named."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +15,7 @@ from tests.e2e.test_lifecycle import until
 from tests.support.noida_kafka import NoidaKafka
 from tests.support.ports import free_port
 from tests.support.provider_process import ScriptedProvider
-from tests.support.service_processes import clean_environment, logged, one_process
+from tests.support.service_processes import logged, one_process
 
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text()
 HERE = "tests/docs/test_troubleshooting.py"
@@ -31,7 +29,7 @@ REPRODUCED = {
         ),
     ],
     "Kafka producer errors": [
-        (HERE, "test_kafka_that_is_away_at_the_start_is_named"),
+        (HERE, "test_facts_wait_on_disk_for_a_kafka_that_is_away_at_the_start"),
         (HERE, "test_facts_wait_on_disk_while_kafka_is_away"),
         ("tests/e2e/test_lifecycle.py", "test_kafka_away_is_503_and_the_id_is_free_again"),
     ],
@@ -73,23 +71,6 @@ def test_redis_that_is_away_is_told_and_jobs_go_on(provider: ScriptedProvider, t
         assert logged(service.child, "result_store_degraded")
 
 
-def test_kafka_that_is_away_at_the_start_is_named(provider: ScriptedProvider, tmp_path: Path) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    settings = {"KAFKA_ENABLED": "true", "KAFKA_BOOTSTRAP_SERVERS": address, "REDIS_ENABLED": "false"}
-    done = subprocess.run(
-        [sys.executable, ROOT / "main.py"],
-        env=clean_environment(LLM_PORT="0", **settings, **provider_settings(provider)),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode != 0
-    assert "gateway_failed" in done.stderr
-    assert address.partition(":")[2] in done.stderr
-
-
 @pytest.fixture
 def own_kafka() -> Iterator[NoidaKafka]:
     with NoidaKafka() as kafka:
@@ -111,6 +92,26 @@ def test_facts_wait_on_disk_while_kafka_is_away(
         until(lambda: bool(logged(service.child, "events_spooled")), 60)
         own_kafka.start()
         until(lambda: "llm_events_spooled 0.0" in httpx.get(f"{service.url}/metrics").text, 60)
+
+
+def test_facts_wait_on_disk_for_a_kafka_that_is_away_at_the_start(
+    own_kafka: NoidaKafka, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    settings = {
+        "KAFKA_ENABLED": "true",
+        "KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers,
+        "REDIS_ENABLED": "false",
+    }
+    own_kafka.kill()
+    with one_process(tmp_path, **settings, **provider_settings(provider)) as service:
+        (told,) = logged(service.child, "kafka_not_ready")
+        assert told["brokers"] == own_kafka.bootstrap_servers
+        assert httpx.post(f"{service.url}/invoke", json={"user_prompt": "x"}, timeout=60).status_code == 200
+        until(lambda: bool(logged(service.child, "events_spooled")), 60)
+        own_kafka.start()
+        until(lambda: "llm_events_spooled 0.0" in httpx.get(f"{service.url}/metrics").text, 60)
+        assert logged(service.child, "kafka_ready")
+        assert logged(service.child, "events_resent")
 
 
 def test_performance_says_where_the_time_went(provider: ScriptedProvider, tmp_path: Path) -> None:

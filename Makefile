@@ -1,7 +1,7 @@
 # `make` prints this help. `make run` and `make test` set up what they need.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run find dead-letters test check format e2e images chaos fuzz bench peers docs figures lock chart hashes audit sbom uplot clean
+.PHONY: help setup run find dead-letters test check format e2e images campaigns chaos fuzz bench peers docs figures lock chart hashes audit sbom uplot clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ ARGS ?=
 VENDOR := gateway/dashboard/static/vendor
 
 help: ## this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.dev ## install everything, tests included, into .venv
 
@@ -20,8 +20,11 @@ run: $(VENV)/.app ## the service in one process, on a small local model when the
 	@exec $(BIN)/python main.py
 
 test: $(VENV)/.dev ## the whole suite, two files at a time; finds or starts its own brokers
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone and not campaign" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
+
+campaigns: $(VENV)/.dev ## chaos, fuzz, agreement and bench in their short forms, as tests (minutes)
+	$(BIN)/python -m pytest -m campaign $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

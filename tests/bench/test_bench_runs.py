@@ -15,7 +15,7 @@ from tests.support.availability import Unavailable
 from tests.support.kafka_brokers import find_apache_kafka
 from tests.support.redis_servers import find_any_redis
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 
 @pytest.mark.timeout(600)

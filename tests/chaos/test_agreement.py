@@ -19,7 +19,7 @@ from tests.support.redis_process import RedisServer
 from tests.support.redis_servers import any_binary
 from tests.support.server import AnyKafka
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 _TIMES = 100
 

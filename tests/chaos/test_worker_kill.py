@@ -9,7 +9,7 @@ from tests.chaos.deployment import Surroundings
 from tests.chaos.outcome import judge
 from tests.chaos.plans import SHORT
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 
 @pytest.mark.timeout(400)

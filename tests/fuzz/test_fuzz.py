@@ -12,7 +12,7 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 
 @pytest.fixture

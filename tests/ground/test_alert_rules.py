@@ -73,7 +73,7 @@ def test_what_a_new_process_counted_before_it_was_first_read_fires_too(tmp_path:
     half = MINUTES // 2
     [name] = UNWELL[alert]
     new = {f'{name}{{instance="new"}}': f"_x{half} 1+0x{half}"}
-    done = check(tmp_path, WELL | new, [firing(alert, half + 5)])
+    done = check(tmp_path, {**WELL, **new}, [firing(alert, half + 5)])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

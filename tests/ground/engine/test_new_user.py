@@ -17,7 +17,7 @@ from tests.ground.helm_chart import ROOT
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(900)
-_FOLDER = "/home/user/llm-microservice"
+_FOLDER = "/srv/llm-microservice"
 _PACKAGES = re.compile(r"`apt-get install ([a-z0-9 -]+)`")
 _START_SECONDS = 600
 

@@ -3,4 +3,4 @@ FROM python:3.11-slim-bookworm
 ARG PACKAGES
 RUN apt-get update \
     && apt-get install -y --no-install-recommends git curl $PACKAGES
-WORKDIR /home/user
+WORKDIR /srv

@@ -12,7 +12,7 @@ ARGS ?=
 VENDOR := gateway/dashboard/static/vendor
 
 help: ## this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.dev ## install everything, tests included, into .venv
 

@@ -20,7 +20,7 @@ from shared.telemetry.logging import tell_request
 
 # W3C Trace Context, version 00
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+_QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 _CLIENT_LEFT = 499
 

@@ -13,6 +13,7 @@ from tests.docs.conftest import Deployment
 from tests.docs.pages import block
 
 BROKERS = "localhost:9092"
+BY_NUMBER = "127.0.0.1:9092"
 ANSWER = "echo: What is the capital of France?"
 
 
@@ -20,7 +21,7 @@ def test_kcat_asks_and_reads_the_answer(deployment: Deployment) -> None:
     if shutil.which("kcat") is None:
         missing("kcat is not installed")
     # Given the page's question, sent by kcat
-    question = block("bash", "kcat -P").replace(BROKERS, deployment.brokers)
+    question = block("bash", "ce_type=llm.request.v1").replace(BY_NUMBER, deployment.brokers)
     (request_id,) = re.findall(r'"request_id":"([0-9a-f-]+)"', question)
     deployment.run(["bash", "-c", question])
     # Then its answer is read over HTTP
@@ -30,7 +31,7 @@ def test_kcat_asks_and_reads_the_answer(deployment: Deployment) -> None:
             response = http.get(f"/result/{request_id}", params={"wait": "20"})
     assert (response.status_code, response.json()["data"]["response"]) == (200, ANSWER)
     # And stands on the topic, as kcat reads it, within a moment of being stored
-    reading = block("bash", "kcat -C").replace(BROKERS, deployment.brokers)
+    reading = block("bash", "kcat -C").replace(BY_NUMBER, deployment.brokers)
     lines: list[str] = []
     while not lines:
         lines = [line for line in deployment.run(["bash", "-c", reading]).splitlines() if request_id in line]

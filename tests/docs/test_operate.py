@@ -37,6 +37,15 @@ async def test_dead_letters_are_listed_and_would_be_sent_again(deployment: Deplo
     assert "1" in deployment.run(redrive)
 
 
+async def test_the_alerts_record_is_one_that_the_runbooks_command_lists(deployment: Deployment) -> None:
+    """That it fires, and how a container is asked: `make images`."""
+    spoil, _, show = block("bash", "'no JSON'").splitlines()
+    [record] = re.findall(r"^echo '(.+)' \| kcat -P -b 127\.0\.0\.1:9092 -t llm-requests ", spoil)
+    await produce(deployment.brokers, "llm-requests", record.encode())
+    command = [sys.executable, *shlex.split(show.partition("worker python ")[2], comments=True)]
+    until(lambda: "INVALID_JSON" in listed(deployment, command))
+
+
 def listed(deployment: Deployment, command: list[str]) -> str:
     """Nothing there is exit code 1."""
     return deployment.run(["bash", "-c", f"{shlex.join(command)} || true"])
@@ -49,5 +58,6 @@ def test_one_request_is_found_as_told(deployment: Deployment) -> None:
     text = (ROOT / "docs" / "operate.md").read_text()
     assert re.search(r"`make find ID=[0-9a-f-]{36}`", text)
     [program] = re.findall(r"`python -m (worker\.find)`", text)
+    assert f"exec worker python -m {program} " in block("bash", "exec worker python -m worker.find")
     told = orjson.loads(deployment.run([sys.executable, "-m", program, request_id, "--json"]))
     assert told["entries"]

@@ -31,8 +31,8 @@ def test_the_sizes_follow_from_both() -> None:
     ]
     of = {(rate, seconds): rest for rate, seconds, *rest in rows[2:]}
     # The CPU of the workers decides: 1,000 calls of 3 ms want three cores, at 60 % five
-    assert of["1,000", "2"] == ["2,000", "2", "5", "24", "172.8 GB"]
+    assert of["1,000", "2"] == ["2,000", "2", "5", "24", "172.8 GB", "346 GB"]
     # What they hold decides
-    assert of["1,000", "20"] == ["20,000", "2", "20", "40", "172.8 GB"]
+    assert of["1,000", "20"] == ["20,000", "2", "20", "40", "172.8 GB", "346 GB"]
     # And two of each are the least
-    assert of["10", "2"] == ["20", "2", "2", "24", "1.7 GB"]
+    assert of["10", "2"] == ["20", "2", "2", "24", "1.7 GB", "3 GB"]

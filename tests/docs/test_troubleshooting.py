@@ -20,6 +20,9 @@ from tests.support.service_processes import logged, one_process
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text()
 HERE = "tests/docs/test_troubleshooting.py"
 REPRODUCED = {
+    "The small model does not start": [
+        ("tests/e2e/test_without_key.py", "test_a_system_without_the_models_library_is_told_what_to_install"),
+    ],
     "Redis connection failed": [
         (HERE, "test_redis_that_is_away_is_told_and_jobs_go_on"),
         ("tests/e2e/test_lifecycle.py", "test_one_process_goes_on_in_memory_when_redis_dies"),

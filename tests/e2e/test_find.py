@@ -108,8 +108,13 @@ async def test_a_trace_leads_to_its_requests(cluster: Cluster, tmp_path: Path) -
 
 def test_a_gateways_job_has_no_second_line(cluster: Cluster) -> None:
     request_id = ask(cluster.url)
-    answered = logged(cluster.gateways[0].child, "request_answered")
-    assert [line["status"] for line in answered if line["request_id"] == request_id] == [200]
+
+    def statuses() -> list[object]:
+        answered = logged(cluster.gateways[0].child, "request_answered")
+        return [line["status"] for line in answered if line["request_id"] == request_id]
+
+    until(lambda: bool(statuses()))  # it is written when the caller has its answer
+    assert statuses() == [200]
     assert request_id not in [line["request_id"] for line in logged(cluster.worker, "job_finished")]
 
 
@@ -134,6 +139,16 @@ async def test_a_dead_letter_is_part_of_it(cluster: Cluster, tmp_path: Path) -> 
     assert found.only("dead_letter")["facts"]["origin"] == found.only("accepted")["where"]
     assert found.story["stored"] == []
     assert "the store holds nothing" in find(tmp_path, cluster.settings, request_id).out
+
+
+def test_who_looks_from_outside_the_deployment_is_told_that_the_topics_were_not_asked(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    request_id = ask(cluster.url)
+    settings = {name: value for name, value in cluster.settings.items() if name != "KAFKA_ENABLED"}
+    found = find(tmp_path, settings, request_id)
+    assert "stored" in found.out
+    assert "The topics were not asked: KAFKA_ENABLED is not true here." in found.err
 
 
 def test_what_is_not_there_or_was_not_asked_is_said(cluster: Cluster, tmp_path: Path) -> None:

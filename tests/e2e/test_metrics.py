@@ -6,8 +6,9 @@ from uuid import uuid4
 import httpx
 
 from tests.e2e.conftest import Cluster
+from tests.e2e.test_lifecycle import until
 from tests.support.processes import Child
-from tests.support.service_processes import Service
+from tests.support.service_processes import Service, logged
 
 _COUNTER = "llm_possible_duplicate_calls_total"
 
@@ -24,6 +25,15 @@ def test_a_worker_counts_what_may_have_been_charged_twice(cluster: Cluster) -> N
     _post_cut_once(cluster.url)
     assert _count(url) == before + 1
     assert "python_info" in httpx.get(f"{cluster.url}/metrics").text, "a gateway has figures too"
+
+
+def test_reading_the_figures_is_no_line_of_the_log(memory_only: Service) -> None:
+    """Prometheus would write one every few seconds."""
+    httpx.get(f"{memory_only.url}/metrics")
+    path = f"/{uuid4()}"
+    httpx.get(f"{memory_only.url}{path}")
+    until(lambda: path in [line["path"] for line in logged(memory_only.child, "request_answered")])
+    assert "/metrics" not in [line["path"] for line in logged(memory_only.child, "request_answered")]
 
 
 def _post_cut_once(url: str) -> None:

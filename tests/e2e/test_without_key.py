@@ -12,7 +12,7 @@ from tests.support.jobs import make_job
 from tests.support.ports import free_port
 from tests.support.processes import start, wait_for_line, wait_until
 from tests.support.provider_process import ScriptedProvider
-from tests.support.service_processes import ROOT, clean_environment, one_process
+from tests.support.service_processes import ROOT, clean_environment, logged, one_process
 from worker.llm.keyless_client import KeylessClient, LocalModelAwayError, wait_for_local_model
 from worker.llm.local_model import LOCAL_MODEL
 from worker.llm.openai_client import connect_openai_client
@@ -77,6 +77,27 @@ def test_without_the_model_only_callers_with_keys_are_answered(tmp_path: Path) -
         assert "only requests with an openai_api_key of their own" in child.log()
         answer = ask(f"http://127.0.0.1:{port}")
     assert answer["error"]["error_code"] == "MISSING_API_KEY"
+
+
+def test_a_system_without_the_models_library_is_told_what_to_install(tmp_path: Path) -> None:
+    # Given the package, on a system that lacks what it is linked to
+    reason = "libgomp.so.1: cannot open shared object file"
+    (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({reason!r})\n")
+    env = clean_environment(
+        LLM_PORT="0",
+        LLM_LOG_FILE=str(tmp_path / "events.jsonl"),
+        REDIS_ENABLED="false",
+        PYTHONPATH=f"{tmp_path}:{ROOT}",
+    )
+    with start(
+        [sys.executable, str(ROOT / "main.py")], log_path=tmp_path / "service.log", env=env, cwd=tmp_path
+    ) as child:
+        # When the service starts, then it ends, and its line has no traceback
+        assert child.wait(timeout_seconds=60) != 0
+        [line] = logged(child, "gateway_failed")
+    fault = str(line["fault"])
+    assert fault.startswith(f"RuntimeError: the local model did not start: {reason} (Debian")
+    assert "apt-get install libgomp1; or set OPENAI_API_KEY" in fault
 
 
 def test_the_local_model_serves_by_itself_until_it_is_told_to_end(tmp_path: Path) -> None:

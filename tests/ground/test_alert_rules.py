@@ -65,6 +65,18 @@ def test_an_alert_fires_when_it_should(tmp_path: Path, alert: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "alert", [name for name in NAMES if "offset 15m" in ALERTS[NAMES.index(name)]["expr"]]
+)
+def test_what_a_new_process_counted_before_it_was_first_read_fires_too(tmp_path: Path, alert: str) -> None:
+    """No growth is seen of it: its first figure is not 0."""
+    half = MINUTES // 2
+    [name] = UNWELL[alert]
+    new = {f'{name}{{instance="new"}}': f"_x{half} 1+0x{half}"}
+    done = check(tmp_path, {**WELL, **new}, [firing(alert, half + 5)])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_all_are_silent_when_all_is_well(tmp_path: Path) -> None:
     silent = [
         {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{minute}m", "exp_samples": []}

@@ -55,6 +55,8 @@ def _tell(request_id: str, arguments: argparse.Namespace, settings: WorkerSettin
     story = asyncio.run(find(wanted, settings, _note, _progress))
     for line in [_json(story)] if arguments.json else _lines(story):
         print(line)
+    if not story.entries and not settings.kafka_enabled:
+        _note("The topics were not asked: KAFKA_ENABLED is not true here.")
     return FOUND if story.is_whole and not story.is_empty else NOT_ALL
 
 

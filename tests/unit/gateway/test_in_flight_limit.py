@@ -83,7 +83,7 @@ def test_gateways_before_the_same_workers_come_to_equal_shares() -> None:
     model.limits[0].limit *= 4
     model.run(10, 10_000.0)
     most, least = sorted(model.run(5, 10_000.0).ended, reverse=True)
-    assert most < 2 * least
+    assert most < 1.3 * least
 
 
 def test_a_queue_that_others_fill_within_the_allowed_limits_nobody_here() -> None:
@@ -94,7 +94,7 @@ def test_a_queue_that_others_fill_within_the_allowed_limits_nobody_here() -> Non
     model.base_seconds = 0.5
     model.run(1, 10_000.0)
     assert model.limit.is_limited
-    model.run(15, 1600.0)
+    model.run(30, 1600.0)
     assert model.limit.limit == NO_LIMIT
     assert model.run(5, 1600.0).refused == 0
 

@@ -81,3 +81,4 @@ class Door:
     def _tell_end(self) -> None:
         logger.bind(requests=self._turned_away).warning("turned_away")
         self._turned_away = 0
+        self.turns.forget()

@@ -99,7 +99,7 @@ class InFlightLimit:
         if wait_seconds > self._max_wait_seconds or is_flood:
             self._target_seconds, self._vain_steps, self._refused_at = target_seconds, 0, now
             to_come_seconds = max(wait_seconds, min(behind_seconds, 2 * self._max_wait_seconds))
-            self.limit = max(_ROOM, self.in_flight * self._share(calm_seconds, to_come_seconds))
+            self.limit = max(2 * _ROOM, self.in_flight * self._share(calm_seconds, to_come_seconds))
         else:
             known_seconds = min(wait_seconds, 2 * target_seconds)
             self._usual_seconds += _USUAL_WEIGHT * (known_seconds - self._usual_seconds)
@@ -116,7 +116,7 @@ class InFlightLimit:
             share = 1 + _MOST_RAISE * (1 - wait_seconds / self._target_seconds)
         else:
             return  # nobody met the limit: it says nothing that it is not reached
-        self.limit = max(_ROOM, self.limit * share + _ROOM)
+        self.limit = self.limit * share + _ROOM
         self._vain_steps = self._vain_steps + 1 if share < 1 and self.limit <= _VAIN_LIMIT else 0
         if self._vain_steps == _VAIN_STEPS:  # others fill the queue, or it goes no quicker
             self._vain_steps = 0

@@ -20,6 +20,10 @@ class Turns:
         self._clock = clock
         self._last_at = -math.inf
 
+    def forget(self) -> None:
+        """There is room: whoever comes now is let in."""
+        self._last_at = -math.inf
+
     def next_seconds(self, ends_per_second: float) -> int:
         """From now, in whole seconds, as `Retry-After` wants them."""
         now = self._clock()

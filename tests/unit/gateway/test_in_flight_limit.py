@@ -124,6 +124,14 @@ def test_nobody_is_told_to_wait_for_hours() -> None:
     assert max(turns.next_seconds(0.001) for _ in range(100)) <= 61
 
 
+def test_turns_are_forgotten_when_there_is_room() -> None:
+    turns = Turns(lambda: 0.0)
+    for _ in range(300):
+        turns.next_seconds(10)
+    turns.forget()
+    assert turns.next_seconds(10) <= 2
+
+
 def test_turns_pass() -> None:
     clock = [0.0]
     turns = Turns(lambda: clock[0])

@@ -92,7 +92,7 @@ TRAFFIC = [
             ("callers that are held", f"sum(llm_waiting_callers{{{NS}}})"),
             ("jobs that run", f"sum(llm_jobs_in_flight{{{NS}}})"),
             ("let in for a job", f"sum(llm_requests_in_flight{{{NS}}})"),
-            ("as many as are let in", f"sum(llm_requests_in_flight_limit{{{NS}}} < +Inf)"),
+            ("as many as are let in", f"sum(llm_requests_in_flight_limit{{{NS}}} < 1e9)"),
         ],
     ),
     Panel("HTTP answers by route", [("{{handler}}", _sum(_HTTP, "handler", _API))], "reqps", width=16),

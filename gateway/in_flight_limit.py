@@ -24,7 +24,6 @@ _VAIN_STEPS = 5
 _VAIN_LIMIT = 2 * _ROOM + 1
 _BASE_GROWTH_PER_SECOND = 1 / 60
 _RATE_WEIGHT = 0.3
-_TICK_SECONDS = 1e-6
 
 NO_LIMIT = math.inf
 
@@ -72,13 +71,12 @@ class InFlightLimit:
         window, now = self._window, self._clock()
         if self.limit != NO_LIMIT and began_at < window.began_at:
             return  # it met the queue of before the last step
-        window.add(began_at, now - began_at, max(0.0, now - began_at - provider_seconds))
+        window.add(now - began_at, max(0.0, now - began_at - provider_seconds))
         if window.is_full(now):
             self._step(window, now)
 
     def _step(self, window: WaitWindow, now: float) -> None:
-        seconds = max(_TICK_SECONDS, now - max(window.began_at, window.first_began_at))
-        ends_per_second = max(1, self._ends) / seconds
+        ends_per_second = max(1, self._ends) / (now - window.began_at)
         self._ends = 0
         known = self.ends_per_second or ends_per_second
         self.ends_per_second = known + _RATE_WEIGHT * (ends_per_second - known)

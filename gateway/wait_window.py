@@ -11,16 +11,14 @@ class WaitWindow:
 
     def __init__(self, began_at: float) -> None:
         self.began_at = began_at
-        self.first_began_at = math.inf
         self.least_wait_seconds = math.inf
         self._jobs = 0
         self._seconds = 0.0
         self._wait_seconds = 0.0
 
-    def add(self, began_at: float, seconds: float, wait_seconds: float) -> None:
-        """One job: when it began, what it took, and what of that was not the provider's time."""
+    def add(self, seconds: float, wait_seconds: float) -> None:
+        """One job: what it took, and what of that was not the provider's time."""
         self._jobs += 1
-        self.first_began_at = min(self.first_began_at, began_at)
         self._seconds += seconds
         self._wait_seconds += wait_seconds
         self.least_wait_seconds = min(self.least_wait_seconds, wait_seconds)

@@ -93,7 +93,9 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
-        gauge = QueueGauge(_load_in(queue, processor.meter), settings.llm_max_queue_seconds)
+        gauge = QueueGauge(
+            _load_in(queue, processor.meter, settings.worker_concurrency), settings.llm_max_queue_seconds
+        )
         await stack.enter_async_context(in_background(gauge.follow()))
         entry: JobQueue = (
             TracedJobQueue(queue, tracing, "in_process", "jobs") if tracing is not None else queue
@@ -112,9 +114,12 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         )
 
 
-def _load_in(queue: InProcessJobQueue, meter: RunMeter) -> ReadLoad:
+def _load_in(queue: InProcessJobQueue, meter: RunMeter, slots: int) -> ReadLoad:
     async def read() -> QueueLoad | None:
-        return load_of([WorkerLoad(waiting=len(queue), running=meter.running, run_seconds=meter.run_seconds)])
+        told = WorkerLoad(
+            waiting=len(queue), running=meter.running, run_seconds=meter.run_seconds, slots=slots
+        )
+        return load_of([told])
 
     return read
 

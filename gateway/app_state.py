@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from gateway.door import Door
 from gateway.following import AnswerFollower
 from gateway.key_sealer import KeySealer
 from gateway.ports import JobQueue
@@ -49,6 +50,7 @@ class AppState:
     settings: GatewaySettings
     adapters: Adapters
     service: JobService
+    door: Door
     follower: AnswerFollower
     defaults: ModelDefaults
     wait_limits: WaitLimits

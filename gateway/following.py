@@ -29,6 +29,7 @@ class Quiet:
 
 News = Sequence[Piece] | Answered | Ended
 Told = News | Quiet
+Tell = Callable[[Succeeded | Failed], None]
 
 
 class AnswerFollower:
@@ -39,9 +40,16 @@ class AnswerFollower:
         self._streams = streams
         self._waits = waits
 
-    async def follow(self, job_id: JobId, after: int, caller: Caller) -> AsyncGenerator[Told]:
-        """The pieces after that position and at last the result, or `Ended`."""
+    async def follow(
+        self, job_id: JobId, after: int, caller: Caller, tell: Tell | None = None
+    ) -> AsyncGenerator[Told]:
+        """The pieces after that position and at last the result, or `Ended`.
+
+        `tell` hears of a result when it comes, however slowly the caller reads.
+        """
         with self._store.watch(job_id) as watch, self._streams.follow(job_id) as news:
+            if tell is not None:
+                watch.when_known(tell)
             known = await self._store.get(job_id)  # whoever stores or writes knows of us from now on
             result = known.result if isinstance(known, Finished) else None
             while True:

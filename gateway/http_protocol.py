@@ -9,8 +9,11 @@ from typing import Any
 
 import orjson
 from loguru import logger
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.door import Door
 from gateway.error_responses import STATUS_OF_CODE, error_body
 from shared.domain.errors import ErrorCode, JobError, job_error
 
@@ -19,11 +22,12 @@ REFUSED_WITH = "refused_with"
 """In the state of a request: the status that went out while the app still read the body."""
 
 
-def http_protocol(receive_timeout_seconds: float) -> type[HttpToolsProtocol]:
+def http_protocol(receive_timeout_seconds: float, door: Door | None = None) -> type[HttpToolsProtocol]:
     """The protocol class of a server."""
 
     class BoundProtocol(CarefulProtocol):
         _patience_seconds = receive_timeout_seconds
+        _door = door
 
     return BoundProtocol
 
@@ -32,6 +36,7 @@ class CarefulProtocol(HttpToolsProtocol):
     """One connection."""
 
     _patience_seconds: float
+    _door: Door | None = None
     _patience: asyncio.TimerHandle | None = None
     _is_receiving = False
     _has_head = False
@@ -75,6 +80,32 @@ class CarefulProtocol(HttpToolsProtocol):
         self._is_receiving, self._received_bytes = False, 0
         self._end_patience()
         super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # Its answer was there before its body, whose arrival ended the watch over an idle connection.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        door = self._door
+        if door is not None and door.guards(cycle.scope):
+            if not door.limit.enter():
+                self._turn_away(cycle, door)
+                return
+            app = door.counted(app)
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+
+    def _turn_away(self, cycle: RequestResponseCycle, door: Door) -> None:
+        """Uvicorn drops the body of a request that has its answer. A large one is not worth the wait."""
+        keeps_connection = cycle.keep_alive and not cycle.waiting_for_100_continue and _is_small(cycle)
+        self.transport.write(door.refuse(cycle.scope, keeps_connection=keeps_connection))
+        cycle.response_started = cycle.response_complete = True
+        if not keeps_connection:
+            self.transport.close()
+        elif self.pipeline:  # not at once: a long pipeline would be a deep recursion
+            self.loop.call_soon(self.on_response_complete)
+        else:
+            self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal or _INVALID_HTTP)
@@ -95,9 +126,9 @@ class CarefulProtocol(HttpToolsProtocol):
         self._patience = None
         if self._is_answering():  # it was us who stopped reading
             self._start_patience()
-        elif self._is_receiving:
+        elif self._is_receiving and not self._has_answer():
             self._refuse(_TOO_SLOW)
-        else:  # a connection that never said a word
+        else:  # a connection that never said a word, or whose body is of no use any more
             self.transport.close()
 
     def _is_answering(self) -> bool:
@@ -105,6 +136,10 @@ class CarefulProtocol(HttpToolsProtocol):
         cycle = self.cycle
         is_open = cycle is not None and not cycle.response_complete
         return is_open and (not cycle.more_body or bool(self.pipeline))
+
+    def _has_answer(self) -> bool:
+        """Whether the request that is just arriving was answered already."""
+        return self._has_head and self.cycle is not None and self.cycle.response_complete
 
     def _refuse(self, error: JobError) -> None:
         """Answer for the app, which may still wait for the body, and hang up."""
@@ -123,6 +158,11 @@ class CarefulProtocol(HttpToolsProtocol):
                 logger.bind(trace_id=trace_id, status=status, reason=error.error_code).info("request_refused")
             self.transport.write(_raw_response(status, orjson.dumps(error_body(error, None, trace_id))))
         self.transport.close()
+
+
+def _is_small(cycle: RequestResponseCycle) -> bool:
+    told = next((value for name, value in cycle.scope["headers"] if name == b"content-length"), b"")
+    return told.isdigit() and int(told) <= HIGH_WATER_LIMIT
 
 
 def _raw_response(status: int, body: bytes) -> bytes:

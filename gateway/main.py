@@ -18,13 +18,15 @@ from gateway.access import guard
 from gateway.app_state import Adapters, AppState, app_state
 from gateway.cached_answers import CachedAnswers
 from gateway.dependencies import DependencyWatch
+from gateway.door import Door
 from gateway.error_responses import refusal
 from gateway.following import AnswerFollower
 from gateway.http_protocol import http_protocol
+from gateway.in_flight_limit import InFlightLimit
 from gateway.key_sealer import KeySealer
 from gateway.known_clients import follow_token_file, read_known_clients
 from gateway.limit_headers import limit_headers
-from gateway.metrics import WAITING
+from gateway.metrics import IN_FLIGHT, IN_FLIGHT_LIMIT, WAITING
 from gateway.middleware import RequestBoundary
 from gateway.openapi import DocumentedApp
 from gateway.plain_route import add_routes
@@ -55,6 +57,7 @@ from gateway.stats import Stats
 from gateway.stats_reader import StatsReader
 from gateway.stats_report import StatsReport
 from gateway.traced_requests import TracedRequests
+from gateway.turned_away import CODE
 from gateway.waits import Waits
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
@@ -162,6 +165,7 @@ def create_app(
 ) -> FastAPI:
     """The ASGI app; nothing connects before its lifespan begins."""
     clients = read_known_clients(settings)
+    door = Door(InFlightLimit(settings.llm_max_queue_seconds), settings.llm_max_queue_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -178,7 +182,10 @@ def create_app(
             dependencies = DependencyWatch(adapters.store, adapters.queue, needed)
             is_distributed = adapters.mode == "distributed"
             report = OwnReport(settings, waits, dependencies, own.started_at, is_distributed=is_distributed)
+            door.count = lambda: own.count_refusal(CODE)
             WAITING.set_function(lambda: len(waits))
+            IN_FLIGHT.set_function(lambda: door.limit.in_flight)
+            IN_FLIGHT_LIMIT.set_function(lambda: door.limit.limit)
             BUILD.labels(_component(adapters), settings.llm_version).set(1)
             stats_report = StatsReport(
                 settings,
@@ -195,6 +202,7 @@ def create_app(
                 settings,
                 adapters,
                 service,
+                door,
                 follower,
                 settings.model_defaults(),
                 limits,
@@ -212,6 +220,7 @@ def create_app(
     app = DocumentedApp(
         title=settings.llm_app_name, version=settings.llm_version, lifespan=lifespan, telemetry=_NO_TELEMETRY
     )
+    app.state.door = door
     for module in _ROUTED:
         add_routes(app, module.router)
     _handle_errors(app)
@@ -321,7 +330,7 @@ def serve(settings: GatewaySettings, app: FastAPI) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=http_protocol(settings.llm_receive_timeout_seconds),
+        http=http_protocol(settings.llm_receive_timeout_seconds, app.state.door),
         ws="none",
         timeout_keep_alive=settings.llm_keep_alive_seconds,
         access_log=False,

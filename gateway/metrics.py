@@ -10,6 +10,7 @@ from shared.telemetry.quick_histogram import QuickHistogram
 
 _NO_ROUTE = "none"
 _MOST_SERIES = 1024
+_TURNED_AWAY_WITH = 503
 
 HTTP_REQUESTS = QuickCounter(
     "http_requests", "HTTP requests that were answered, by route", ("method", "handler", "status")
@@ -30,6 +31,9 @@ CACHE_LOOKUPS = Counter(
     "Questions that the response cache was asked before a job was made; no fact tells of a `hit`",
     ("outcome",),
 )
+IN_FLIGHT = Gauge("llm_requests_in_flight", "Requests for jobs that this gateway has let in and not answered")
+IN_FLIGHT_LIMIT = Gauge("llm_requests_in_flight_limit", "How many it lets in at once; +Inf: no limit now")
+TURNED_AWAY = Counter("llm_turned_away", "Requests for jobs that were refused unread, beyond that limit")
 QUEUE_LAG = Gauge("llm_queue_lag", "Jobs that wait for a worker, as all workers together say")
 QUEUE_DRAIN = Gauge("llm_queue_drain_per_second", "Jobs that the workers end a second")
 QUEUE_WAIT = Gauge("llm_queue_expected_wait_seconds", "How long a new job would wait for its turn")
@@ -45,6 +49,14 @@ def count_http(scope: Scope, status: int, seconds: float) -> None:
     requests, duration = _http_series(method, handler, status)
     requests.inc()
     duration.observe(seconds)
+
+
+def count_turned_away(path: str) -> None:
+    """One that no route has seen; its path is one of few."""
+    requests, duration = _http_series("POST", path, _TURNED_AWAY_WITH)
+    requests.inc()
+    duration.observe(0.0)
+    TURNED_AWAY.inc()
 
 
 @lru_cache(_MOST_SERIES)

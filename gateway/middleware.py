@@ -3,7 +3,6 @@
 Pure ASGI, because Starlette's `BaseHTTPMiddleware` hides that a client has left.
 """
 
-import re
 import secrets
 import time
 
@@ -14,12 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.error_responses import refusal
 from gateway.http_protocol import REFUSED_WITH
 from gateway.metrics import HTTP_IN_PROGRESS, count_http
+from gateway.traceparent import TRACEPARENT
 from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.validation import short_echo
 from shared.telemetry.logging import tell_request
 
-# W3C Trace Context, version 00
-_TRACEPARENT = re.compile("00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 _CLIENT_LEFT = 499
@@ -56,7 +54,7 @@ class _Exchange:
         self._status = 0
         self._started_at = time.perf_counter()
         traceparent = _header(scope, b"traceparent").decode("latin-1")
-        is_traced = _TRACEPARENT.fullmatch(traceparent)
+        is_traced = TRACEPARENT.fullmatch(traceparent)
         self._trace_id = is_traced[1] if is_traced else secrets.token_hex(16)
         scope.setdefault("state", {}).update(
             trace_id=self._trace_id,

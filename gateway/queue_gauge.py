@@ -1,6 +1,7 @@
 """How long a new job would wait, and when it is not let in for that."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -21,19 +22,25 @@ ReadLoad = Callable[[], Awaitable[QueueLoad | None]]
 class QueueGauge:
     """The load as it was read last, and the jobs that this process has added since."""
 
-    def __init__(self, read: ReadLoad, max_wait_seconds: float) -> None:
+    def __init__(
+        self, read: ReadLoad, max_wait_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._read = read
         self._max_wait_seconds = max_wait_seconds
         self._load: QueueLoad | None = None
         self._added = 0
+        self._clock = clock
+        self._looked_at = clock()
         self.history = QueueHistory()
 
     @property
     def load(self) -> QueueLoad | None:
-        """None: nobody knows."""
-        if self._load is None:
+        """None: nobody knows. Since the look, free slots took the first that were added, and others ended."""
+        load = self._load
+        if load is None:
             return None
-        return replace(self._load, lag=self._load.lag + self._added)
+        ended = int(load.drain_per_second * (self._clock() - self._looked_at))
+        return replace(load, lag=max(0, load.lag + self._added - load.free - ended))
 
     async def look(self) -> None:
         """Read the load anew."""
@@ -42,6 +49,7 @@ class QueueGauge:
         except StoreUnavailable:
             self._load = None
         self._added = 0
+        self._looked_at = self._clock()
         self.history.note(self._load)
         _show(self._load)
 
@@ -59,7 +67,7 @@ class QueueGauge:
             return
         raise QueueUnavailable(
             f"{load.lag} jobs wait, {load.drain_per_second:.3g} end a second: a new one would wait "
-            f"{wait_seconds:.0f} s, and LLM_MAX_QUEUE_SECONDS allows {self._max_wait_seconds:g}",
+            f"{wait_seconds:.3g} s, and LLM_MAX_QUEUE_SECONDS allows {self._max_wait_seconds:g}",
             is_full=True,
             retry_after_seconds=max(_SOONEST_SECONDS, wait_seconds - self._max_wait_seconds),
         )

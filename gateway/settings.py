@@ -36,7 +36,7 @@ class GatewaySettings(ServiceSettings):
         300,
         ge=0,
         le=86_400,
-        description="New jobs are refused with 503 while one would wait longer than this for its turn; "
+        description="New jobs are refused with 503 while one would wait longer than this, for slot or CPU; "
         "0: never",
     )
     llm_sealing_jwks_file: str = Field(

@@ -76,6 +76,11 @@ class Dispatcher:
         return self._window.jobs
 
     @property
+    def slots(self) -> int:
+        """How many are processed at once."""
+        return self._limits.concurrency
+
+    @property
     def room(self) -> int:
         """Records that `take` may be given now."""
         return 0 if self._is_leaving else self._window.room

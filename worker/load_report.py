@@ -70,4 +70,9 @@ async def measure(consumer: Positions, dispatcher: Dispatcher, meter: RunMeter) 
     ends = await consumer.end_offsets(list(consumer.assignment()))
     unread = [end - await consumer.position(partition) for partition, end in ends.items()]
     held = max(0, dispatcher.in_flight - meter.running)
-    return WorkerLoad(waiting=sum(unread) + held, running=meter.running, run_seconds=meter.run_seconds)
+    return WorkerLoad(
+        waiting=sum(unread) + held,
+        running=meter.running,
+        run_seconds=meter.run_seconds,
+        slots=dispatcher.slots,
+    )

@@ -10,7 +10,7 @@ from gateway.answer_events import AnswerEvents
 from gateway.caller import Caller
 from gateway.error_responses import error_body, error_response, json_response
 from gateway.event_stream import EventStream, last_event_id
-from gateway.following import AnswerFollower
+from gateway.following import AnswerFollower, Tell
 from gateway.schemas import accepted_body
 from gateway.service import Accepted, Answered
 from shared.domain.answer_body import failure_extra, success_body
@@ -39,7 +39,13 @@ def answer(request: Request, outcome: Answered | Accepted) -> Response:
 
 
 def streamed(
-    request: Request, follower: AnswerFollower, job_id: JobId, caller: Caller, *, is_replay: bool = False
+    request: Request,
+    follower: AnswerFollower,
+    job_id: JobId,
+    caller: Caller,
+    *,
+    is_replay: bool = False,
+    tell: Tell | None = None,
 ) -> Response:
     """The answer while it is written, from where the caller was cut off."""
     after = last_event_id(request)
@@ -51,7 +57,7 @@ def streamed(
         extra = failure_extra(result, request_latency_ms=latency_ms, is_replay=is_replay)
         return error_body(result.error, result.request_id, request.state.trace_id, extra)
 
-    response = EventStream(AnswerEvents(after, body).events(follower.follow(job_id, 0, caller)))
+    response = EventStream(AnswerEvents(after, body).events(follower.follow(job_id, 0, caller, tell)))
     if is_replay:
         response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -1,5 +1,6 @@
 """`POST /v1/chat/completions`: OpenAI's body and answer over the same job."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +16,7 @@ from gateway.chat.chunks import CompletionChunks, still_running
 from gateway.chat.openapi import CHAT_ANSWERS, CHAT_REQUEST
 from gateway.error_responses import json_response, openai_error_response
 from gateway.event_stream import EventStream, last_event_id
-from gateway.following import Ended, begun
+from gateway.following import Ended, Told, begun
 from gateway.limit_headers import limit_headers_of
 from gateway.media_type import check_media_type
 from gateway.plain_route import PlainRoute
@@ -47,11 +48,15 @@ async def chat_completions(request: Request) -> Response:
     wait_seconds = (job.deadline - datetime.now(UTC)).total_seconds() + _STORING_SECONDS
     outcome = await state.service.submit(job, 0 if job.is_streamed else wait_seconds, caller)
     state.stats.count_outcome(outcome)
+    state.door.learn(outcome, request.state.started_at)
     if job.is_streamed:
         chunks = CompletionChunks(
             job.id.request_id, request.state.trace_id, after, includes_usage=body.includes_usage
         )
-        response = await _stream(request, state, job, caller, chunks)
+        followed = state.follower.follow(
+            job.id, 0, caller, state.door.learner(outcome, request.state.started_at)
+        )
+        response = await _stream(request, followed, job, chunks)
     else:
         response = _answer(request, outcome)
     response.headers["x-request-id"] = job.id.request_id
@@ -83,10 +88,10 @@ def _no_room(state: AppState) -> QueueUnavailable:
 
 
 async def _stream(
-    request: Request, state: AppState, job: Job, caller: Caller, chunks: CompletionChunks
+    request: Request, following: AsyncGenerator[Told], job: Job, chunks: CompletionChunks
 ) -> Response:
     """The status waits for what comes first: a job that fails at once is an error, as at OpenAI's."""
-    first, followed = await begun(state.follower.follow(job.id, 0, caller))
+    first, followed = await begun(following)
     match first:
         case Answered(Failed() as failed):
             return openai_error_response(failed.error, failed.request_id, request.state.trace_id)

@@ -48,9 +48,11 @@ async def _submit(
         job, 0 if is_stream else preferences.wait_seconds, caller, is_strict=preferences.is_strict
     )
     state.stats.count_outcome(outcome)
+    state.door.learn(outcome, request.state.started_at)
     if is_stream:
         is_replay = isinstance(outcome, Answered)
-        response = streamed(request, state.follower, job.id, caller, is_replay=is_replay)
+        tell = state.door.learner(outcome, request.state.started_at)
+        response = streamed(request, state.follower, job.id, caller, is_replay=is_replay, tell=tell)
     else:
         response = answer(request, outcome)
     if preferences.applied:

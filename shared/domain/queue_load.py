@@ -17,6 +17,14 @@ class WorkerLoad(BaseModel):
     run_seconds: NonNegativeFloat | None = None
     """How long a job has taken lately; None: it has finished none."""
 
+    slots: NonNegativeInt = 0
+    """How many it can run at once; 0: it did not say."""
+
+    @property
+    def free(self) -> int:
+        """Jobs that it could begin at once."""
+        return max(0, self.slots - self.running - self.waiting)
+
     @property
     def drain_per_second(self) -> float:
         """By Little's law, jobs that end a second while `running` of them run."""
@@ -33,6 +41,8 @@ class QueueLoad:
     """Jobs that run."""
     drain_per_second: float
     """Jobs that end; while none waits, not more than there are."""
+    free: int = 0
+    """Jobs that would not wait at all."""
 
     @property
     def expected_wait_seconds(self) -> float | None:
@@ -48,4 +58,5 @@ def load_of(workers: Iterable[WorkerLoad]) -> QueueLoad | None:
     if not loads:
         return None
     lag, drain = sum(load.waiting for load in loads), sum(load.drain_per_second for load in loads)
-    return QueueLoad(lag, sum(load.running for load in loads), drain)
+    free = sum(load.free for load in loads)
+    return QueueLoad(lag, sum(load.running for load in loads), drain, free)

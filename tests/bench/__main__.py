@@ -74,7 +74,7 @@ def _parse() -> argparse.Namespace:
         "(python -m tests.bench.peers installs them)",
     )
     parser.add_argument(
-        "--max-queue-seconds", type=float, default=1.0, help="LLM_MAX_QUEUE_SECONDS of the overload"
+        "--max-queue-seconds", type=float, default=0.1, help="LLM_MAX_QUEUE_SECONDS of the overload"
     )
     parser.add_argument("--requests", type=int, default=1_000_000, help="of the memory part (--only memory)")
     parser.add_argument(

@@ -91,6 +91,8 @@ TRAFFIC = [
             ("HTTP requests", f"sum(http_requests_in_progress{{{NS}}})"),
             ("callers that are held", f"sum(llm_waiting_callers{{{NS}}})"),
             ("jobs that run", f"sum(llm_jobs_in_flight{{{NS}}})"),
+            ("let in for a job", f"sum(llm_requests_in_flight{{{NS}}})"),
+            ("as many as are let in", f"sum(llm_requests_in_flight_limit{{{NS}}} < 1e9)"),
         ],
     ),
     Panel("HTTP answers by route", [("{{handler}}", _sum(_HTTP, "handler", _API))], "reqps", width=16),
@@ -136,7 +138,12 @@ ERRORS = [
         "reqps",
     ),
     Panel(
-        "Refused requests, by error", [("{{error_code}}", _sum("llm_refusals_total", "error_code"))], "reqps"
+        "Refused requests, by error",
+        [
+            ("{{error_code}}", _sum("llm_refusals_total", "error_code")),
+            ("of them unread", _sum("llm_turned_away_total")),
+        ],
+        "reqps",
     ),
     Panel("Provider calls by outcome", [("{{outcome}}", _sum(_CALLS, "outcome"))], "reqps"),
     Panel("Repeated calls, by why", [("{{reason}}", _sum("llm_retries_total", "reason"))], "reqps"),

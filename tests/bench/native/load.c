@@ -131,7 +131,15 @@ static void open_connections(void) {
     }
 }
 
+/* Whoever rests for long is hung up on; who asks then has a new connection, as with every HTTP client. */
+static int is_closed(Connection *c) {
+    char byte;
+    ssize_t got = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
 static void send_question(Connection *c, Question q) {
+    if (is_closed(c)) connect_again(c);
     fill(&request, c->out, q.question, q.request);
     c->asked = q;
     c->is_busy = 1;

@@ -25,8 +25,8 @@ class Loads:
         return load_of(self.workers)
 
 
-def worker(waiting: int, running: int, run_seconds: float | None) -> WorkerLoad:
-    return WorkerLoad(waiting=waiting, running=running, run_seconds=run_seconds)
+def worker(waiting: int, running: int, run_seconds: float | None, slots: int = 0) -> WorkerLoad:
+    return WorkerLoad(waiting=waiting, running=running, run_seconds=run_seconds, slots=slots)
 
 
 async def gauge_of(loads: Loads, max_wait_seconds: float = 10) -> QueueGauge:
@@ -60,6 +60,29 @@ async def test_jobs_that_were_added_since_count_until_the_next_look() -> None:
     assert len(queue.jobs) == 11
     await gauge.look()
     await bounded.enqueue(make_job())
+
+
+async def test_free_slots_take_what_is_added_without_a_wait() -> None:
+    gauge, queue = (
+        await gauge_of(Loads(worker(0, 1, 1.0, slots=41), worker(0, 0, None, slots=10))),
+        KeptJobs(),
+    )
+    bounded = BoundedJobQueue(queue, gauge)
+    for _ in range(61):
+        await bounded.enqueue(make_job())
+    with pytest.raises(QueueUnavailable, match="11 jobs wait"):
+        await bounded.enqueue(make_job())
+
+
+async def test_what_ends_between_two_looks_makes_room() -> None:
+    clock = [0.0]
+    gauge = QueueGauge(Loads(worker(50, 4, 1.0)).read, 10, lambda: clock[0])
+    await gauge.look()
+    with pytest.raises(QueueUnavailable):
+        gauge.check()
+    clock[0] = 2.5
+    gauge.check()
+    assert gauge.load == QueueLoad(lag=40, running=4, drain_per_second=4)
 
 
 @pytest.mark.parametrize(

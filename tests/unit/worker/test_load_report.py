@@ -58,7 +58,7 @@ async def test_what_is_unread_and_what_is_held_waits() -> None:
         await dispatcher.admit(HeldRecord())  # type: ignore[arg-type]
     with meter.run():
         load = await measure(Consumer(), dispatcher, meter)
-    assert (load.waiting, load.running) == (2 * 6 + 2, 1)
+    assert (load.waiting, load.running, load.slots) == (2 * 6 + 2, 1, LIMITS.concurrency)
     await dispatcher.finish(0)
 
 

@@ -83,7 +83,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 stand_in=stand_in,
             )
         )
-        queue = InProcessJobQueue()
+        queue = InProcessJobQueue(weights=settings.priority_weights())
         jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
         await stack.enter_async_context(
             work_in_process(

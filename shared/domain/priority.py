@@ -10,7 +10,7 @@ PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 Weights = Mapping[Priority, int]
 
 MOST_WEIGHT = 100
-_WEIGHTS = re.compile(r"(\d{1,3}):(\d{1,3}):(\d{1,3})")
+_WEIGHTS = re.compile("([0-9]{1,3}):([0-9]{1,3}):([0-9]{1,3})")
 
 
 def parse_weights(text: str) -> Weights:

@@ -93,7 +93,9 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
-        gauge = QueueGauge(_load_in(queue, processor.meter), settings.llm_max_queue_seconds)
+        gauge = QueueGauge(
+            _load_in(queue, processor.meter), settings.llm_max_queue_seconds, settings.priority_weights()
+        )
         await stack.enter_async_context(in_background(gauge.follow()))
         entry: JobQueue = (
             TracedJobQueue(queue, tracing, "in_process", "jobs") if tracing is not None else queue
@@ -114,7 +116,14 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
 
 def _load_in(queue: InProcessJobQueue, meter: RunMeter) -> ReadLoad:
     async def read() -> QueueLoad | None:
-        return load_of([WorkerLoad(waiting=len(queue), running=meter.running, run_seconds=meter.run_seconds)])
+        load = WorkerLoad(
+            waiting=len(queue),
+            waiting_high=queue.waiting("high"),
+            waiting_low=queue.waiting("low"),
+            running=meter.running,
+            run_seconds=meter.run_seconds,
+        )
+        return load_of([load])
 
     return read
 

@@ -143,7 +143,7 @@ async def connect(
         if tracing is not None:
             queue = TracedJobQueue(queue, tracing, "kafka", settings.kafka_request_topic)
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
-        gauge = QueueGauge(loads.read, settings.llm_max_queue_seconds)
+        gauge = QueueGauge(loads.read, settings.llm_max_queue_seconds, settings.priority_weights())
         await stack.enter_async_context(in_background(gauge.follow()))
         yield Adapters(
             store,

@@ -1,6 +1,7 @@
 """How long a new job would wait, and when it is not let in for that."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -8,11 +9,13 @@ from gateway.metrics import QUEUE_DRAIN, QUEUE_LAG, QUEUE_WAIT
 from gateway.ports import JobQueue, QueueUnavailable
 from gateway.queue_history import QueueHistory
 from shared.domain.job import Job
+from shared.domain.priority import DEFAULT_WEIGHTS, Priority, Weights, parse_weights
 from shared.domain.queue_load import QueueLoad
 from shared.ports import StoreUnavailable
 
 _LOOK_SECONDS = 1.0
 _SOONEST_SECONDS = 1.0
+_WEIGHTS = parse_weights(DEFAULT_WEIGHTS)
 _UNKNOWN = float("nan")
 
 ReadLoad = Callable[[], Awaitable[QueueLoad | None]]
@@ -21,11 +24,12 @@ ReadLoad = Callable[[], Awaitable[QueueLoad | None]]
 class QueueGauge:
     """The load as it was read last, and the jobs that this process has added since."""
 
-    def __init__(self, read: ReadLoad, max_wait_seconds: float) -> None:
+    def __init__(self, read: ReadLoad, max_wait_seconds: float, weights: Weights = _WEIGHTS) -> None:
         self._read = read
         self._max_wait_seconds = max_wait_seconds
         self._load: QueueLoad | None = None
-        self._added = 0
+        self._weights = weights
+        self._added: Counter[Priority] = Counter()
         self.history = QueueHistory()
 
     @property
@@ -33,7 +37,14 @@ class QueueGauge:
         """None: nobody knows."""
         if self._load is None:
             return None
-        return replace(self._load, lag=self._load.lag + self._added)
+        if not self._added:
+            return self._load
+        return replace(
+            self._load,
+            lag=self._load.lag + self._added.total(),
+            lag_high=self._load.lag_high + self._added["high"],
+            lag_low=self._load.lag_low + self._added["low"],
+        )
 
     async def look(self) -> None:
         """Read the load anew."""
@@ -41,7 +52,7 @@ class QueueGauge:
             self._load = await self._read()
         except StoreUnavailable:
             self._load = None
-        self._added = 0
+        self._added.clear()
         self.history.note(self._load)
         _show(self._load)
 
@@ -51,10 +62,10 @@ class QueueGauge:
             await self.look()
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def check(self) -> None:
+    def check(self, priority: Priority = "normal") -> None:
         """`QueueUnavailable` if a new job would wait too long; what nobody knows refuses nobody."""
         load = self.load
-        wait_seconds = load.expected_wait_seconds if load is not None else None
+        wait_seconds = load.wait_seconds_of(priority, self._weights) if load is not None else None
         if load is None or wait_seconds is None or not 0 < self._max_wait_seconds < wait_seconds:
             return
         raise QueueUnavailable(
@@ -64,9 +75,9 @@ class QueueGauge:
             retry_after_seconds=max(_SOONEST_SECONDS, wait_seconds - self._max_wait_seconds),
         )
 
-    def add(self) -> None:
+    def add(self, priority: Priority = "normal") -> None:
         """A job that is not in the load yet."""
-        self._added += 1
+        self._added[priority] += 1
 
 
 class BoundedJobQueue:
@@ -77,9 +88,9 @@ class BoundedJobQueue:
         self._gauge = gauge
 
     async def enqueue(self, job: Job) -> None:
-        self._gauge.check()
+        self._gauge.check(job.priority)
         await self._queue.enqueue(job)
-        self._gauge.add()
+        self._gauge.add(job.priority)
 
     async def is_available(self) -> bool:
         return await self._queue.is_available()

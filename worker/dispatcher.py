@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.background import in_background
-from shared.domain.priority import Priority, Weights
+from shared.domain.priority import PRIORITIES, Priority, Weights
 from worker.lane_gate import LaneGate, Turn
 from worker.lane_slots import LaneSlots
 from worker.ledger import Ledger
@@ -66,7 +66,7 @@ class Lanes:
         return self.by_topic.get(topic, "normal")
 
 
-ONE_LANE = Lanes({}, {"normal": 1})
+ONE_LANE = Lanes({}, dict.fromkeys(PRIORITIES, 1))
 
 
 class Dispatcher:
@@ -80,7 +80,7 @@ class Dispatcher:
         lanes: Lanes = ONE_LANE,
     ) -> None:
         self._handle = handle
-        self._lanes = lanes
+        self.lanes = lanes
         self._settled = settled
         """Awaited before a commit: what was told of its records outlives this process."""
         self._limits = limits
@@ -114,7 +114,7 @@ class Dispatcher:
         """
         partition = TopicPartition(record.topic, record.partition)
         ledger = self._ledger(partition)
-        priority = self._lanes.of(record.topic)
+        priority = self.lanes.of(record.topic)
         turn = await self._gate.begin(priority)
         try:
             await self._gate.wait_for_room(turn)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
+from shared.domain.priority import Priority, Weights
+
 
 class WorkerLoad(BaseModel):
     """What one worker says of itself."""
@@ -13,6 +15,9 @@ class WorkerLoad(BaseModel):
 
     waiting: NonNegativeInt
     """Jobs of its partitions that it has not begun."""
+    waiting_high: NonNegativeInt = 0
+    waiting_low: NonNegativeInt = 0
+    """Those of them that are not of normal priority."""
     running: NonNegativeInt
     run_seconds: NonNegativeFloat | None = None
     """How long a job has taken lately; None: it has finished none."""
@@ -33,6 +38,9 @@ class QueueLoad:
     """Jobs that run."""
     drain_per_second: float
     """Jobs that end; while none waits, not more than there are."""
+    lag_high: int = 0
+    lag_low: int = 0
+    """Those of the jobs that wait that are not of normal priority."""
 
     @property
     def expected_wait_seconds(self) -> float | None:
@@ -41,6 +49,20 @@ class QueueLoad:
             return 0.0
         return self.lag / self.drain_per_second if self.drain_per_second else None
 
+    def wait_seconds_of(self, priority: Priority, weights: Weights) -> float | None:
+        """The same for one lane: until it is through, the others have no more than their shares."""
+        lags = self.lags
+        if not lags[priority]:
+            return 0.0
+        turns = lags[priority] / weights[priority]
+        before = sum(min(lag, turns * weights[lane]) for lane, lag in lags.items())
+        return before / self.drain_per_second if self.drain_per_second else None
+
+    @property
+    def lags(self) -> dict[Priority, int]:
+        normal = max(0, self.lag - self.lag_high - self.lag_low)
+        return {"high": self.lag_high, "normal": normal, "low": self.lag_low}
+
 
 def load_of(workers: Iterable[WorkerLoad]) -> QueueLoad | None:
     """None: no worker is there to say anything."""
@@ -48,4 +70,10 @@ def load_of(workers: Iterable[WorkerLoad]) -> QueueLoad | None:
     if not loads:
         return None
     lag, drain = sum(load.waiting for load in loads), sum(load.drain_per_second for load in loads)
-    return QueueLoad(lag, sum(load.running for load in loads), drain)
+    return QueueLoad(
+        lag,
+        sum(load.running for load in loads),
+        drain,
+        sum(load.waiting_high for load in loads),
+        sum(load.waiting_low for load in loads),
+    )

@@ -24,16 +24,12 @@ def lanes_lines(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def lanes_table(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    return table(_COLUMNS, (_cells(run, lane) for run in runs for lane in run["lanes"]))
+    return table(
+        _COLUMNS, (_cells(run, lane) for run in runs for lane in run["lanes"] if lane["offered_per_second"])
+    )
 
 
 def _cells(run: Mapping[str, Any], lane: Mapping[str, Any]) -> list[str]:
-    is_idle = not lane["offered_per_second"]
-    measured = (
-        f"{lane['longest_pause_seconds']:.2f}",
-        f"{lane['delay_ms_p50']:.0f}",
-        f"{lane['delay_ms_p99']:.0f}",
-    )
     return [
         run["name"],
         lane["priority"],
@@ -41,5 +37,7 @@ def _cells(run: Mapping[str, Any], lane: Mapping[str, Any]) -> list[str]:
         f"{lane['calls_per_second']:.1f}",
         f"{lane['share']:.1%}",
         f"{lane['wanted_share']:.1%}",
-        *(["", "", ""] if is_idle else measured),
+        f"{lane['longest_pause_seconds']:.2f}",
+        f"{lane['delay_ms_p50']:.0f}",
+        f"{lane['delay_ms_p99']:.0f}",
     ]

@@ -38,7 +38,7 @@ from shared.wire import source_of
 from worker.call_sharing import CallSharing
 from worker.consumer_faults import ConsumerFaults
 from worker.dead_letters import KafkaDeadLetters
-from worker.dispatcher import Dispatcher, Handle, Lanes, Limits, commit_in_background
+from worker.dispatcher import ONE_LANE, Dispatcher, Handle, Lanes, Limits, commit_in_background
 from worker.health import serve_health
 from worker.kafka_broker_security import broker_security
 from worker.keys.caller_keys import CallerKeys
@@ -228,7 +228,9 @@ async def run(
         await _consume(settings, dispatcher, handler, report, stop)
 
 
-def _handle(handler: RecordHandler, tracing: Tracing | None, consumer_group: str, lanes: Lanes) -> Handle:
+def _handle(
+    handler: RecordHandler, tracing: Tracing | None, consumer_group: str, lanes: Lanes = ONE_LANE
+) -> Handle:
     if tracing is None:
         return handler.handle
     return TracedRecords(handler.handle, tracing, consumer_group, lanes).handle

@@ -83,7 +83,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 stand_in=stand_in,
             )
         )
-        queue = InProcessJobQueue()
+        queue = InProcessJobQueue(weights=settings.priority_weights())
         jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
         await stack.enter_async_context(
             work_in_process(
@@ -94,7 +94,9 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
             )
         )
         gauge = QueueGauge(
-            _load_in(queue, processor.meter, settings.worker_concurrency), settings.llm_max_queue_seconds
+            _load_in(queue, processor.meter, settings.worker_concurrency),
+            settings.llm_max_queue_seconds,
+            settings.priority_weights(),
         )
         await stack.enter_async_context(in_background(gauge.follow()))
         entry: JobQueue = (
@@ -116,10 +118,15 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
 
 def _load_in(queue: InProcessJobQueue, meter: RunMeter, slots: int) -> ReadLoad:
     async def read() -> QueueLoad | None:
-        told = WorkerLoad(
-            waiting=len(queue), running=meter.running, run_seconds=meter.run_seconds, slots=slots
+        load = WorkerLoad(
+            waiting=len(queue),
+            waiting_high=queue.waiting("high"),
+            waiting_low=queue.waiting("low"),
+            running=meter.running,
+            run_seconds=meter.run_seconds,
+            slots=slots,
         )
-        return load_of([told])
+        return load_of([load])
 
     return read
 

@@ -12,6 +12,7 @@ from gateway.openapi import without_definitions
 from gateway.settings import GatewaySettings
 from shared.domain.events import JobFailed, JobFinished, ProviderCalled
 from shared.domain.job import OWNER_RULE
+from shared.domain.priority import lanes_of
 from shared.wire import CE_TYPE, OWNER_HEADER, RESULT_CE_TYPE, SCHEMA, RequestRecord
 
 Json = dict[str, Any]
@@ -118,6 +119,8 @@ def _shown(message: Json) -> str:
 
 _OPERATIONS = (
     ("requests", "receive", "Execute a job"),
+    ("requests_high", "receive", "Execute a job of high priority"),
+    ("requests_low", "receive", "Execute a job of low priority"),
     ("results", "send", "Tell every result, also of jobs that came over HTTP"),
     ("metrics", "send", "One fact a provider attempt and one a job; no content, no key"),
     ("errors", "send", "One fact a failure; no content, no key"),
@@ -126,8 +129,11 @@ _OPERATIONS = (
 
 
 def _channels(settings: GatewaySettings) -> Iterable[tuple[str, str, str, tuple[str, ...]]]:
+    topics = lanes_of(settings.kafka_request_topic)
     return (
-        ("requests", settings.kafka_request_topic, "Jobs: the body of `POST /invoke`", ("job",)),
+        ("requests", topics["normal"], "Jobs: the body of `POST /invoke`", ("job",)),
+        ("requests_high", topics["high"], "Jobs with more of the workers than the others", ("job",)),
+        ("requests_low", topics["low"], "Jobs with less of the workers than the others", ("job",)),
         (
             "results",
             settings.kafka_result_topic,

@@ -74,6 +74,7 @@ from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
+from shared.domain.priority import lanes_of
 from shared.domain.validation import short_echo
 from shared.ports import StoreUnavailable
 from shared.replica_telling import told_of
@@ -108,14 +109,15 @@ async def connect(
 ) -> AsyncIterator[Adapters]:
     """The adapters of distributed mode: Redis and Kafka."""
     security = settings.kafka_security()
+    requests = lanes_of(settings.kafka_request_topic).values()
     await ensure_topics(
         settings.kafka_bootstrap_servers,
-        [settings.kafka_request_topic, settings.kafka_result_topic],
+        [*requests, settings.kafka_result_topic],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
         security=security,
-        rights={settings.kafka_request_topic: ("WRITE",), settings.kafka_result_topic: ("READ",)},
+        rights={**dict.fromkeys(requests, ("WRITE",)), settings.kafka_result_topic: ("READ",)},
     )
     hear_refusals_alone(security)
     async with AsyncExitStack() as stack:
@@ -144,7 +146,7 @@ async def connect(
         if tracing is not None:
             queue = TracedJobQueue(queue, tracing, "kafka", settings.kafka_request_topic)
         loads = RedisQueueLoads(redis.batches, settings.kafka_request_topic)
-        gauge = QueueGauge(loads.read, settings.llm_max_queue_seconds)
+        gauge = QueueGauge(loads.read, settings.llm_max_queue_seconds, settings.priority_weights())
         await stack.enter_async_context(in_background(gauge.follow()))
         yield Adapters(
             store,

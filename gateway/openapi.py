@@ -18,8 +18,10 @@ from gateway.answer_schemas import (
 )
 from gateway.error_responses import STATUS_OF_CODE
 from gateway.openapi_examples import error_examples, put_examples
+from gateway.priority import PRIORITY_HEADER
 from shared.domain.errors import ErrorCode
 from shared.domain.invoke_body import API_KEY, OPENAI_ROLES, InvokeBody, Message
+from shared.domain.priority import PRIORITIES
 
 Json = dict[str, Any]
 Responses = dict[int | str, Json]
@@ -225,6 +227,12 @@ IDEMPOTENCY_KEY = _parameter(
     {"type": "string", "format": "uuid"},
     "The request id, if the body carries none; another one than the body's is 400",
 )
+PRIORITY = _parameter(
+    PRIORITY_HEADER,
+    "header",
+    {"type": "string", "enum": list(PRIORITIES), "default": "normal"},
+    "The lane in which the job waits for its turn; no part of what is asked",
+)
 
 
 def _text(pattern: str) -> Json:
@@ -313,8 +321,8 @@ _BODY: Json = {
         },
     }
 }
-INVOKE_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _WAIT, IDEMPOTENCY_KEY]}
-SUBMIT_REQUEST: Json = {**_BODY, "parameters": [_PREFER, IDEMPOTENCY_KEY]}
+INVOKE_REQUEST: Json = {**_BODY, "parameters": [_PREFER, _WAIT, IDEMPOTENCY_KEY, PRIORITY]}
+SUBMIT_REQUEST: Json = {**_BODY, "parameters": [_PREFER, IDEMPOTENCY_KEY, PRIORITY]}
 EVENTS_REQUEST: Json = {
     "parameters": [
         _parameter(

@@ -18,6 +18,7 @@ from shared.domain.invoke_body import MOST_CACHE_SECONDS
 from shared.domain.job import ModelDefaults
 from shared.domain.limits import Limits, LimitTable, parse_limits
 from shared.domain.prices import OwnPrice, parse_own_prices
+from shared.domain.priority import DEFAULT_WEIGHTS, Weights, parse_weights
 from shared.domain.validation import short_echo
 from shared.kafka_security import KafkaSecurity, Mechanism, Protocol, make_kafka_security
 from shared.redis_url import with_tls_files
@@ -28,6 +29,9 @@ from shared.tls_files import TlsFiles
 Port = Annotated[int, Field(ge=0, le=65535)]
 Topic = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", examples=["llm-requests (letters, digits, . _ -)"])
+]
+RequestTopic = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,244}$", examples=["llm-requests (letters, digits, . _ -)"])
 ]
 HttpUrl = Annotated[str, Field(pattern=r"^(https?://\S+)?$", examples=["http://collector:4318"])]
 _REDIS_URL = re.compile(r"rediss?(\+sentinel|\+cluster)?://|unix:/")
@@ -117,6 +121,12 @@ class ServiceSettings(BaseSettings):
         le=100_000_000,
         description="Most answers that are kept; beyond it those that would end first go",
     )
+    llm_priority_weights: str = Field(
+        DEFAULT_WEIGHTS,
+        examples=["6:3:1 (high:normal:low, each 1 to 100)"],
+        description="Shares of the calls that jobs of the priorities high, normal and low begin while all of "
+        "them wait; who waits alone has all",
+    )
     redis_url: SecretStr = Field(
         SecretStr("redis://localhost:6379"),
         examples=[
@@ -170,7 +180,11 @@ class ServiceSettings(BaseSettings):
         "", description="PEM file of our own certificate, where brokers want one"
     )
     kafka_ssl_key_file: str = Field("", description="Its key, without passphrase; empty: in the same file")
-    kafka_request_topic: Topic = Field("llm-requests", description="Topic of the jobs")
+    kafka_request_topic: RequestTopic = Field(
+        "llm-requests",
+        description="Topic of the jobs; those of other priorities than normal are on `<name>.high` and "
+        "`<name>.low`",
+    )
     kafka_result_topic: Topic = Field("llm-results", description="Topic of every result, as its second copy")
     kafka_metrics_topic: Topic = Field(
         "llm-metrics", description="Topic of one fact a provider call and a job"
@@ -230,6 +244,12 @@ class ServiceSettings(BaseSettings):
         parse_limits(value, Limits())
         return value
 
+    @field_validator("llm_priority_weights")
+    @classmethod
+    def _check_weights(cls, value: str) -> str:
+        parse_weights(value)
+        return value
+
     @field_validator("llm_prices")
     @classmethod
     def _check_prices(cls, value: str) -> str:
@@ -267,6 +287,9 @@ class ServiceSettings(BaseSettings):
             dollars_per_day=self.llm_limit_dollars_per_day,
         )
         return LimitTable(default, parse_limits(self.llm_limits, default))
+
+    def priority_weights(self) -> Weights:
+        return parse_weights(self.llm_priority_weights)
 
     def cache_policy(self) -> CachePolicy:
         return CachePolicy(self.llm_response_cache, self.llm_cache_ttl_seconds)

@@ -16,6 +16,9 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.background import in_background
+from shared.domain.priority import PRIORITIES, Priority, Weights
+from worker.lane_gate import LaneGate, Turn
+from worker.lane_slots import LaneSlots
 from worker.ledger import Ledger
 from worker.ports import Record
 from worker.window import Window
@@ -23,6 +26,10 @@ from worker.window import Window
 Handle = Callable[[Record], Awaitable[float | None]]
 """Process a record: None when it is finished, else the seconds after which to look again."""
 
+Fetch = Callable[[int], Awaitable[Mapping[TopicPartition, Sequence[Record]]]]
+"""What has been fetched already, at most so many records."""
+
+_MOST_TOGETHER = 100
 _COMMIT_SECONDS = 0.5
 _COMMIT_TIMEOUT_SECONDS = 5.0
 _CRASHED_SECONDS = 5.0
@@ -48,18 +55,38 @@ class Limits:
     """The longest wait for room: well below the poll interval after which Kafka takes the partitions away."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Which topic is which lane, and how much each counts while others wait too."""
+
+    by_topic: Mapping[str, Priority]
+    weights: Weights
+
+    def of(self, topic: str) -> Priority:
+        return self.by_topic.get(topic, "normal")
+
+
+ONE_LANE = Lanes({}, dict.fromkeys(PRIORITIES, 1))
+
+
 class Dispatcher:
     """Runs `handle` for every admitted record and commits watermarks."""
 
     def __init__(
-        self, handle: Handle, limits: Limits, settled: Callable[[], Awaitable[None]] | None = None
+        self,
+        handle: Handle,
+        limits: Limits,
+        settled: Callable[[], Awaitable[None]] | None = None,
+        lanes: Lanes = ONE_LANE,
     ) -> None:
         self._handle = handle
+        self.lanes = lanes
         self._settled = settled
         """Awaited before a commit: what was told of its records outlives this process."""
         self._limits = limits
         self._window = Window(limits.window_jobs, limits.window_bytes)
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._gate = LaneGate(self._window, lanes.weights, limits.patience_seconds)
+        self._slots = LaneSlots(limits.concurrency, lanes.weights)
         self._ledgers: dict[TopicPartition, Ledger] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit_lock = asyncio.Lock()
@@ -80,31 +107,49 @@ class Dispatcher:
         """How many are processed at once."""
         return self._limits.concurrency
 
-    @property
-    def room(self) -> int:
-        """Records that `take` may be given now."""
-        return 0 if self._is_leaving else self._window.room
+    def waiting(self, priority: Priority) -> int:
+        """Records of a lane that wait here for a slot."""
+        return self._slots.waiting(priority)
 
-    async def admit(self, record: Record) -> None:
-        """Take a record, when there is room for it.
+    async def admit(self, record: Record, fetch: Fetch | None = None) -> None:
+        """Take a record, when there is room for it, and what was fetched with it.
 
         The ledger is looked up before the wait. If a rebalance comes in between, it is dead, and the record
         is left to the partition's next owner, who gets it again.
         """
         partition = TopicPartition(record.topic, record.partition)
         ledger = self._ledger(partition)
-        await self._window.wait_for_room(self._limits.patience_seconds)
-        if ledger.is_alive and not self._is_leaving:
-            self._enter(record, partition, ledger)
+        priority = self.lanes.of(record.topic)
+        turn = await self._gate.begin(priority)
+        try:
+            await self._gate.wait_for_room(turn)
+            if ledger.is_alive and not self._is_leaving:
+                self._enter(record, partition, ledger, priority)
+            turn.left -= 1
+            if fetch is not None:
+                await self._take_more(turn, fetch, priority)
+        finally:
+            self._gate.end(turn)
 
-    def take(self, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        """Take records that were fetched just now, no more than there is `room`."""
+    async def _take_more(self, turn: Turn, fetch: Fetch, priority: Priority) -> None:
+        """Until nothing is left there, or the turn ends."""
+        while not self._is_leaving:
+            if turn.left > 0 and self._gate.is_contended:
+                await self._gate.wait_for_room(turn)
+            most = min(self._gate.room(turn), _MOST_TOGETHER)
+            if most <= 0 or not (fetched := await fetch(most)):
+                return
+            turn.left -= self._take(fetched, priority)
+
+    def _take(self, records: Mapping[TopicPartition, Sequence[Record]], priority: Priority) -> int:
+        """How many. Their ledgers are looked up before anything is awaited."""
         if self._is_leaving:
-            return
+            return 0
         for partition, fetched in records.items():
             ledger = self._ledger(partition)
             for record in fetched:
-                self._enter(record, partition, ledger)
+                self._enter(record, partition, ledger, priority)
+        return sum(map(len, records.values()))
 
     def _ledger(self, partition: TopicPartition) -> Ledger:
         ledger = self._ledgers.get(partition)
@@ -112,12 +157,12 @@ class Dispatcher:
             ledger = self._ledgers[partition] = Ledger()
         return ledger
 
-    def _enter(self, record: Record, partition: TopicPartition, ledger: Ledger) -> None:
+    def _enter(self, record: Record, partition: TopicPartition, ledger: Ledger, priority: Priority) -> None:
         size_bytes = len(record.value or b"")
         self._window.enter(size_bytes)
         ledger.take(record.offset)
         self._pause_if_spread(partition, ledger)
-        task = asyncio.create_task(self._run(record, partition, ledger, size_bytes))
+        task = asyncio.create_task(self._run(record, partition, ledger, priority, size_bytes))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -174,10 +219,17 @@ class Dispatcher:
         await asyncio.gather(*running, return_exceptions=True)
         return len(running)
 
-    async def _run(self, record: Record, partition: TopicPartition, ledger: Ledger, size_bytes: int) -> None:
+    async def _run(
+        self,
+        record: Record,
+        partition: TopicPartition,
+        ledger: Ledger,
+        priority: Priority,
+        size_bytes: int,
+    ) -> None:
         try:
             while ledger.is_alive:
-                look_again_seconds = await self._handle_in_slot(record, ledger)
+                look_again_seconds = await self._handle_in_slot(record, ledger, priority)
                 if look_again_seconds is None:
                     ledger.finish(record.offset)
                     self._resume_if_caught_up(partition, ledger)
@@ -186,16 +238,18 @@ class Dispatcher:
         finally:
             self._window.leave(size_bytes)
 
-    async def _handle_in_slot(self, record: Record, ledger: Ledger) -> float | None:
-        async with self._slots:
+    async def _handle_in_slot(self, record: Record, ledger: Ledger, priority: Priority) -> float | None:
+        await self._slots.acquire(priority)
+        try:
             if not ledger.is_alive:
                 return 0  # it waited for a slot, and the partition went to another worker
-            try:
-                return await self._handle(record)
-            except Exception:
-                # The record keeps its place: a fault of ours must be seen, not skipped.
-                logger.bind(partition=record.partition, offset=record.offset).exception("handler_crashed")
-                return _CRASHED_SECONDS
+            return await self._handle(record)
+        except Exception:
+            # The record keeps its place: a fault of ours must be seen, not skipped.
+            logger.bind(partition=record.partition, offset=record.offset).exception("handler_crashed")
+            return _CRASHED_SECONDS
+        finally:
+            self._slots.release()
 
     def _moved_watermarks(self) -> dict[TopicPartition, int]:
         return {

@@ -34,6 +34,7 @@ def job_event(job: Job, result: Succeeded | Failed) -> JobFinished:
         topic=topic,
         partition=partition,
         offset=offset,
+        priority=job.priority,
         timestamp=rfc3339(result.completed_at),
     )
 

@@ -1,6 +1,7 @@
 """What this worker tells the gateways of its queue, once a second."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from loguru import logger
 
+from shared.domain.priority import Priority
 from shared.domain.queue_load import WorkerLoad
 from shared.ports import StoreUnavailable
 from worker.dispatcher import Dispatcher
@@ -68,10 +70,14 @@ class LoadReport:
 async def measure(consumer: Positions, dispatcher: Dispatcher, meter: RunMeter) -> WorkerLoad:
     """What is not begun: still in Kafka, or held here without a slot."""
     ends = await consumer.end_offsets(list(consumer.assignment()))
-    unread = [end - await consumer.position(partition) for partition, end in ends.items()]
+    unread: Counter[Priority] = Counter()
+    for partition, end in ends.items():
+        unread[dispatcher.lanes.of(partition.topic)] += end - await consumer.position(partition)
     held = max(0, dispatcher.in_flight - meter.running)
     return WorkerLoad(
-        waiting=sum(unread) + held,
+        waiting=unread.total() + held,
+        waiting_high=max(0, unread["high"] + dispatcher.waiting("high")),
+        waiting_low=max(0, unread["low"] + dispatcher.waiting("low")),
         running=meter.running,
         run_seconds=meter.run_seconds,
         slots=dispatcher.slots,

@@ -26,6 +26,7 @@ from shared.adapters.redis_replicas import RedisReplicas
 from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
+from shared.domain.priority import lanes_of
 from shared.key_file import KeyFile
 from shared.limits import JobLimits
 from shared.ports import EventSink, JobRuns, ResponseCache, StreamWriter
@@ -37,7 +38,7 @@ from shared.wire import source_of
 from worker.call_sharing import CallSharing
 from worker.consumer_faults import ConsumerFaults
 from worker.dead_letters import KafkaDeadLetters
-from worker.dispatcher import Dispatcher, Handle, Limits, commit_in_background
+from worker.dispatcher import ONE_LANE, Dispatcher, Handle, Lanes, Limits, commit_in_background
 from worker.health import serve_health
 from worker.kafka_broker_security import broker_security
 from worker.keys.caller_keys import CallerKeys
@@ -207,11 +208,12 @@ async def run(
         dead_letters = KafkaDeadLetters(producer, settings.kafka_dead_letter_topic)
         caller_keys = CallerKeys(key_file, allows_clear=settings.kafka_allow_clear_keys)
         jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
+        lanes = _lanes(settings)
         handler = RecordHandler(
-            jobs, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys
+            jobs, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys, lanes=lanes
         )
-        handle = _handle(handler, tracing, settings.kafka_consumer_group)
-        dispatcher = Dispatcher(handle, _limits(settings), sink.settled)
+        handle = _handle(handler, tracing, settings.kafka_consumer_group, lanes)
+        dispatcher = Dispatcher(handle, _limits(settings), sink.settled, lanes)
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )
@@ -226,10 +228,12 @@ async def run(
         await _consume(settings, dispatcher, handler, report, stop)
 
 
-def _handle(handler: RecordHandler, tracing: Tracing | None, consumer_group: str) -> Handle:
-    return (
-        handler.handle if tracing is None else TracedRecords(handler.handle, tracing, consumer_group).handle
-    )
+def _handle(
+    handler: RecordHandler, tracing: Tracing | None, consumer_group: str, lanes: Lanes = ONE_LANE
+) -> Handle:
+    if tracing is None:
+        return handler.handle
+    return TracedRecords(handler.handle, tracing, consumer_group, lanes).handle
 
 
 async def _consume(
@@ -247,17 +251,18 @@ async def _consume(
         security=broker_security(settings.kafka_security()),
         graceful_timeout=_LEAVE_SECONDS,
     )
-    subscriber = subscribe(broker, dispatcher, handler, settings)
+    consumers = subscribe(broker, dispatcher, handler, settings)
     try:
-        await broker.start()
+        await broker.connect()
+        await consumers.start()
     except KafkaError:
         await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
         raise
-    dispatcher.attach(subscriber.consumer)
+    dispatcher.attach(consumers)
     logger.bind(topic=settings.kafka_request_topic, concurrency=settings.worker_concurrency).info(
         "worker_ready"
     )
-    async with commit_in_background(dispatcher), in_background(report.tell_forever(subscriber.consumer)):
+    async with commit_in_background(dispatcher), in_background(report.tell_forever(consumers)):
         await stop.wait()
         logger.bind(in_flight=dispatcher.in_flight).info("worker_leaving")
         await dispatcher.leave()
@@ -265,6 +270,11 @@ async def _consume(
         await asyncio.wait([asyncio.ensure_future(broker.stop())], timeout=_LEAVE_SECONDS)
     cut_off = await dispatcher.finish(settings.worker_drain_seconds)
     logger.bind(cut_off=cut_off).info("worker_stopped")
+
+
+def _lanes(settings: WorkerSettings) -> Lanes:
+    topics = lanes_of(settings.kafka_request_topic)
+    return Lanes({topic: priority for priority, topic in topics.items()}, settings.priority_weights())
 
 
 def _limits(settings: WorkerSettings) -> Limits:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.domain.events import Event, JobFailed, JobFinished, ProviderCalled
+from shared.domain.priority import PRIORITIES
 from shared.domain.totals import model_label
 from shared.ports import EventSink
 from shared.telemetry.quick_counts import QuickCounter
@@ -44,7 +45,10 @@ JOB_DURATION = QuickHistogram(
     buckets=_JOB_SECONDS_BUCKETS,
 )
 QUEUE_DELAY = QuickHistogram(
-    "llm_queue_delay_seconds", "From when a job was asked for to its begin", buckets=_JOB_SECONDS_BUCKETS
+    "llm_queue_delay_seconds",
+    "From when a job was asked for to its begin, by its priority",
+    ("priority",),
+    buckets=_JOB_SECONDS_BUCKETS,
 )
 RETRIES = Counter("llm_retries", "Provider calls that were repeated, by why", ("reason",))
 JOB_ERRORS = Counter("llm_job_errors", "Jobs that failed, by their error", ("error_code",))
@@ -93,6 +97,7 @@ class _ModelSeries:
 
 _pairs: dict[tuple[str, str], _ModelSeries] = {}
 _attempts = lru_cache(ATTEMPTS.labels)
+_queue_delays = {priority: QUEUE_DELAY.labels(priority) for priority in PRIORITIES}
 _jobs = lru_cache(JOBS.labels)
 
 
@@ -123,7 +128,7 @@ def _count_call(call: ProviderCalled) -> None:
 def _count_job(job: JobFinished) -> None:
     _jobs(job.status).inc()
     JOB_DURATION.observe(job.total_ms / 1000)
-    QUEUE_DELAY.observe(job.queue_ms / 1000)
+    _queue_delays[job.priority].observe(job.queue_ms / 1000)
     if job.retries:
         for reason, count in job.retries.items():
             RETRIES.labels(reason).inc(count)

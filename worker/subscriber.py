@@ -12,12 +12,14 @@ from loguru import logger
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.job import Job, ModelDefaults, RecordPosition
+from shared.domain.priority import lanes_of
 from shared.ports import EventSink
 from shared.wire import job_from_record
 from worker.dead_letters import DeadLettersUnavailable, KafkaDeadLetters
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import ONE_LANE, Dispatcher, Lanes
 from worker.job_events import failure_event
 from worker.keys.caller_keys import CallerKeys
+from worker.lane_consumers import LaneConsumers
 from worker.metrics import DUPLICATE_RECORDS
 from worker.ports import Record
 from worker.service import Done, LookAgain, Poisoned, Processor
@@ -26,7 +28,6 @@ from worker.settings import WorkerSettings
 _BURY_AGAIN_SECONDS = 1.0
 _HEARTBEAT_MS = 500
 """Also how soon the others hear that a worker leaves; the usual 3 s would keep its jobs waiting."""
-_MOST_TOGETHER = 100
 _CLOCK_SKEW_MS = 5_000.0
 """Between a producer, whose time a record carries, and us."""
 
@@ -41,12 +42,15 @@ class RecordHandler:
         events: EventSink,
         defaults: ModelDefaults,
         caller_keys: CallerKeys,
+        *,
+        lanes: Lanes = ONE_LANE,
     ) -> None:
         self._processor = processor
         self._dead_letters = dead_letters
         self._events = events
         self._defaults = defaults
         self._caller_keys = caller_keys
+        self._lanes = lanes
         self._assigned_at_ms = _now_ms()
 
     def note_assignment(self) -> None:
@@ -56,11 +60,7 @@ class RecordHandler:
     async def handle(self, record: Record) -> float | None:
         """None when the record is finished, else the seconds after which to look again."""
         try:
-            position = RecordPosition(record.topic, record.partition, record.offset)
-            job = job_from_record(record.value, record.headers, record.timestamp, self._defaults, position)
-            job = self._caller_keys.settle(job)
-            if job.refusal is not None:
-                _log_refusal(record, job)
+            job = self._job(record)
             may_have_run = record.timestamp < self._assigned_at_ms + _CLOCK_SKEW_MS
             outcome = await self._processor.process(job, may_have_run=may_have_run)
         except InvalidRequest as invalid:
@@ -78,6 +78,16 @@ class RecordHandler:
                 return seconds
             case Poisoned(error):
                 return await self._bury(record, error, job.id.request_id)
+
+    def _job(self, record: Record) -> Job:
+        position = RecordPosition(record.topic, record.partition, record.offset)
+        job = job_from_record(record.value, record.headers, record.timestamp, self._defaults, position)
+        if (priority := self._lanes.of(record.topic)) != "normal":
+            job = replace(job, priority=priority)
+        job = self._caller_keys.settle(job)
+        if job.refusal is not None:
+            _log_refusal(record, job)
+        return job
 
     async def _bury(self, record: Record, error: JobError, request_id: str | None) -> float | None:
         try:
@@ -106,30 +116,50 @@ def _log_refusal(record: Record, job: Job) -> None:
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """What a rebalance means for the dispatcher."""
 
-    def __init__(self, dispatcher: Dispatcher, handler: RecordHandler) -> None:
+    def __init__(self, dispatcher: Dispatcher, handler: RecordHandler, topic: str) -> None:
         self._dispatcher = dispatcher
         self._handler = handler
+        self._topic = topic
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         await self._dispatcher.revoke(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._handler.note_assignment()
-        logger.bind(partitions=len(list(assigned))).info("partitions_assigned")
+        logger.bind(topic=self._topic, partitions=len(list(assigned))).info("partitions_assigned")
 
 
 def subscribe(
     broker: KafkaBroker, dispatcher: Dispatcher, handler: RecordHandler, settings: WorkerSettings
+) -> LaneConsumers:
+    """A consumer a lane, each in a group of its own."""
+    topics, groups = lanes_of(settings.kafka_request_topic), lanes_of(settings.kafka_consumer_group)
+    return LaneConsumers(
+        {
+            topic: _subscribe_lane(broker, dispatcher, handler, settings, topic=topic, group=groups[priority])
+            for priority, topic in topics.items()
+        }
+    )
+
+
+def _subscribe_lane(
+    broker: KafkaBroker,
+    dispatcher: Dispatcher,
+    handler: RecordHandler,
+    settings: WorkerSettings,
+    *,
+    topic: str,
+    group: str,
 ) -> Any:
-    """Hand every record of the request topic to the dispatcher, raw. Each setting was a measured trap."""
+    """Hand every record of a topic to the dispatcher, raw. Each setting was a measured trap."""
     subscriber = broker.subscriber(
-        settings.kafka_request_topic,
-        group_id=settings.kafka_consumer_group,
+        topic,
+        group_id=group,
         ack_policy=AckPolicy.MANUAL,  # FastStream's own ack commits positions, not the watermark
         auto_offset_reset="earliest",  # "latest" drops the backlog of a new group
         parser=_raw_message,
         decoder=_raw_record,
-        listener=_Rebalances(dispatcher, handler),
+        listener=_Rebalances(dispatcher, handler, topic),
         session_timeout_ms=int(settings.worker_session_timeout_seconds * 1000),
         heartbeat_interval_ms=_HEARTBEAT_MS,
         max_poll_interval_ms=int(settings.worker_max_poll_seconds * 1000),
@@ -139,13 +169,9 @@ def subscribe(
 
     @subscriber
     async def admit(record: Any) -> None:
-        await dispatcher.admit(record)
         consumer: Any = subscriber.consumer
         # What was fetched with it goes FastStream's way together with it: that costs more than the rest.
-        while (room := min(dispatcher.room, _MOST_TOGETHER)) and (
-            more := await consumer.getmany(max_records=room)
-        ):
-            dispatcher.take(more)
+        await dispatcher.admit(record, lambda most: consumer.getmany(max_records=most))
 
     return subscriber
 

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.adapters.kafka_topics import ensure_topics
+from shared.domain.priority import lanes_of
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
@@ -18,8 +19,9 @@ from worker.settings import WorkerSettings
 
 async def ensure_all_topics(settings: WorkerSettings) -> list[str]:
     """Their names; one that exists is left as it is."""
+    requests = list(lanes_of(settings.kafka_request_topic).values())
     names = [
-        settings.kafka_request_topic,
+        *requests,
         settings.kafka_result_topic,
         settings.kafka_metrics_topic,
         settings.kafka_error_topic,
@@ -33,7 +35,7 @@ async def ensure_all_topics(settings: WorkerSettings) -> list[str]:
         kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
         security=settings.kafka_security(),
         rights={
-            settings.kafka_request_topic: ("READ",),
+            **dict.fromkeys(requests, ("READ",)),
             settings.kafka_result_topic: ("READ", "WRITE"),
             settings.kafka_metrics_topic: ("WRITE",),
             settings.kafka_error_topic: ("WRITE",),

@@ -3,14 +3,14 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from shared.domain.job import Job
-from shared.telemetry.tracing import Span, Tracing
+from shared.domain.priority import lane_name
+from shared.telemetry.tracing import Attributes, Span, Tracing
 from worker.service import LookAgain, Outcome, Processor
 
 _ATTRIBUTES = {
     "messaging.system": "in_process",
     "messaging.operation.name": "process",
     "messaging.operation.type": "process",
-    "messaging.destination.name": "jobs",
 }
 
 
@@ -38,4 +38,6 @@ class TracedJobs:
     def _span(self, job: Job) -> AbstractContextManager[Span]:
         if (of_record := self._tracing.current) is not None:
             return nullcontext(of_record)
-        return self._tracing.continued(job.traceparent, "process jobs", "consumer", _ATTRIBUTES)
+        destination = lane_name("jobs", job.priority)
+        attributes: Attributes = {**_ATTRIBUTES, "messaging.destination.name": destination}
+        return self._tracing.continued(job.traceparent, f"process {destination}", "consumer", attributes)

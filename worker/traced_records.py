@@ -1,17 +1,21 @@
 """The span of every record, from when it is taken to when it is finished."""
 
+from shared.domain.priority import lane_name
 from shared.telemetry.tracing import Attributes, Tracing
-from worker.dispatcher import Handle
+from worker.dispatcher import ONE_LANE, Handle, Lanes
 from worker.ports import Record
 
 
 class TracedRecords:
     """A dispatcher's `Handle` around another: the producer's trace goes on, or a new one begins."""
 
-    def __init__(self, handle: Handle, tracing: Tracing, consumer_group: str) -> None:
+    def __init__(
+        self, handle: Handle, tracing: Tracing, consumer_group: str, lanes: Lanes = ONE_LANE
+    ) -> None:
         self._handle = handle
         self._tracing = tracing
         self._consumer_group = consumer_group
+        self._lanes = lanes
 
     async def handle(self, record: Record) -> float | None:
         attributes: Attributes = {
@@ -21,7 +25,7 @@ class TracedRecords:
             "messaging.destination.name": record.topic,
             "messaging.destination.partition.id": str(record.partition),
             "messaging.kafka.offset": record.offset,
-            "messaging.consumer.group.name": self._consumer_group,
+            "messaging.consumer.group.name": lane_name(self._consumer_group, self._lanes.of(record.topic)),
         }
         name = f"process {record.topic}"
         with self._tracing.continued(_carried(record), name, "consumer", attributes) as span:

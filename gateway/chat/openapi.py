@@ -9,6 +9,7 @@ from gateway.openapi import (
     EVENT,
     IDEMPOTENCY_KEY,
     JOB_STATUSES,
+    PRIORITY,
     REPLAYED,
     Json,
     Responses,
@@ -109,7 +110,7 @@ CHAT_REQUEST: Json = {
             }
         },
     },
-    "parameters": [IDEMPOTENCY_KEY],
+    "parameters": [IDEMPOTENCY_KEY, PRIORITY],
 }
 CHAT_ANSWERS: Responses = {
     **refusals(JOB_STATUSES, *_OPENAIS),

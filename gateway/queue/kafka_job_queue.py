@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from gateway.ports import QueueUnavailable
 from shared.adapters.kafka_producer import is_reachable
 from shared.domain.job import Job
+from shared.domain.priority import lanes_of
 from shared.send_faults import send_fault
 from shared.wire import job_to_record
 
@@ -29,7 +30,7 @@ class KafkaJobQueue:
         enqueue_seconds: float = _ENQUEUE_SECONDS,
     ) -> None:
         self._producer = producer
-        self._topic = topic
+        self._topics = lanes_of(topic)
         self._source = source
         self._seal = seal
         self._enqueue_seconds = enqueue_seconds
@@ -38,12 +39,13 @@ class KafkaJobQueue:
         if job.api_key is not None and self._seal is not None:
             job = replace(job, sealed_key=self._seal(job))
         key, value, headers = job_to_record(job, self._source)
+        topic = self._topics[job.priority]
         try:
             async with asyncio.timeout(self._enqueue_seconds):
-                await self._producer.send_and_wait(self._topic, value, key=key, headers=headers)
+                await self._producer.send_and_wait(topic, value, key=key, headers=headers)
         except (KafkaError, TimeoutError) as fault:
             raise QueueUnavailable(
-                f"Kafka did not acknowledge the job: {send_fault(fault, self._topic)}"
+                f"Kafka did not acknowledge the job: {send_fault(fault, topic)}"
             ) from fault
 
     async def is_available(self) -> bool:

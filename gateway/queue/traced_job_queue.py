@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gateway.ports import JobQueue
 from shared.domain.job import Job
+from shared.domain.priority import lanes_of
 from shared.telemetry.tracing import Tracing
 
 
@@ -13,22 +14,23 @@ class TracedJobQueue:
     def __init__(self, inner: JobQueue, tracing: Tracing, system: str, destination: str) -> None:
         self._inner = inner
         self._tracing = tracing
-        self._name = f"send {destination}"
+        self._lanes = lanes_of(destination)
         self._attributes = {
             "messaging.system": system,
             "messaging.operation.name": "send",
             "messaging.operation.type": "send",
-            "messaging.destination.name": destination,
         }
 
     async def enqueue(self, job: Job) -> None:
+        destination = self._lanes[job.priority]
         attributes = {
             **self._attributes,
+            "messaging.destination.name": destination,
             "messaging.message.id": job.id.request_id,
             "request_id": job.id.request_id,
             "owner": job.id.owner,
         }
-        with self._tracing.span(self._name, "producer", attributes) as span:
+        with self._tracing.span(f"send {destination}", "producer", attributes) as span:
             await self._inner.enqueue(replace(job, traceparent=span.traceparent))
 
     async def is_available(self) -> bool:

@@ -22,6 +22,7 @@ from gateway.media_type import check_media_type
 from gateway.plain_route import PlainRoute
 from gateway.ports import QueueUnavailable
 from gateway.preferences import read_idempotency_key
+from gateway.priority import heed_priority
 from gateway.service import Accepted, Answered
 from shared.domain.job import Job, JobId
 from shared.domain.result import Failed, Succeeded
@@ -40,7 +41,7 @@ async def chat_completions(request: Request) -> Response:
     check_media_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
     body = parse_body(ChatCompletionBody, await request.body())
     after = last_event_id(request)
-    job = heed_cache_control(request, _job(request, body, state))
+    job = heed_priority(request, heed_cache_control(request, _job(request, body, state)))
     request.state.request_id = job.id.request_id
     request.state.caller = caller = Caller()
     if not state.service.waits.has_room:

@@ -12,6 +12,7 @@ from gateway.media_type import check_media_type
 from gateway.openapi import INVOKE_REQUEST, JOB_ANSWERS, SUBMIT_REQUEST
 from gateway.plain_route import PlainRoute
 from gateway.preferences import Preferences, read_idempotency_key, read_preferences
+from gateway.priority import heed_priority
 from gateway.routes.answers import answer, streamed
 from gateway.service import Answered
 from shared.domain.job import Job, job_from_body
@@ -40,7 +41,7 @@ async def _submit(
     request: Request, state: AppState, preferences: Preferences, *, is_async: bool = False
 ) -> Response:
     check_media_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
-    job = heed_cache_control(request, _job(request, await request.body(), state))
+    job = heed_priority(request, heed_cache_control(request, _job(request, await request.body(), state)))
     request.state.request_id = job.id.request_id
     request.state.caller = caller = Caller()
     is_stream = job.is_streamed and not is_async

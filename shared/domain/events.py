@@ -11,6 +11,7 @@ which orjson reads three times slower.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from shared.domain.priority import Priority
 from shared.domain.replica import replica_name
 from shared.domain.timestamps import rfc3339_now
 
@@ -68,6 +69,7 @@ class JobFinished:
     partition: int | None = None
     offset: int | None = None
     """Where its record stands, if it came in one."""
+    priority: Priority = "normal"
     event: Literal["job_finished"] = "job_finished"
     timestamp: str = field(default_factory=rfc3339_now)
     worker: str = field(default_factory=replica_name)

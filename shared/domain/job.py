@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from shared.domain.errors import ErrorCode, InvalidRequest, JobError, job_error
 from shared.domain.invoke_body import CacheControl, ChatParameters, InvokeBody, Message, given_parameters
+from shared.domain.priority import Priority
 from shared.domain.validation import short_echo
 
 ANY_MODEL = "*"
@@ -78,6 +79,8 @@ class Job:
     traceparent: str | None = None
     record: RecordPosition | None = field(default=None, compare=False)
     """None: it came in none."""
+    priority: Priority = field(default="normal", compare=False)
+    """The lane it waits in: how soon, not what is asked."""
     is_direct: bool = field(default=False, compare=False)
     """Its record was written by no gateway, so no gateway has a line about it in its log."""
     fingerprint: str = field(default="", compare=False)

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from uuid import uuid4
 
 import uvloop
 
 from tests.bench.cores import ALL_CORES, CpuMeter, pin
 from tests.bench.first_token import measure_first_token
 from tests.bench.in_flight import Offer, measure_in_flight
+from tests.bench.lanes import OFFERS, SHORT_OFFERS, SLOTS, measure_lanes
+from tests.bench.lanes import WORKERS as LANE_WORKERS
 from tests.bench.memory import measure_memory
 from tests.bench.open_loop import HALF, MOST, OVERLOAD, measure_overload, measure_share, most_per_second
 from tests.bench.peers.running import measure_peer, running_peers
@@ -166,6 +169,27 @@ def telemetry(brokers: Brokers, _: Words, report: Report) -> None:
     report.telemetry = uvloop.run(measure_telemetry(brokers, say))
 
 
+def lanes(brokers: Brokers, words: Words, report: Report) -> None:
+    """The window as the chart sets it: twice the slots."""
+    for offer in SHORT_OFFERS if words.is_short else OFFERS:
+        topic = f"bench-{uuid4().hex[:8]}-requests"  # what is left over is nobody's
+        with (
+            ScriptedProvider() as provider,
+            running_service(
+                brokers,
+                provider.base_url,
+                workers=LANE_WORKERS,
+                KAFKA_REQUEST_TOPIC=topic,
+                KAFKA_REQUEST_PARTITIONS="4",
+                WORKER_CONCURRENCY=f"{SLOTS}",
+                WORKER_WINDOW_JOBS=f"{2 * SLOTS}",
+            ),
+        ):
+            say(f"gateway and workers are ready: {offer.name}")
+            kafka = brokers.kafka.bootstrap_servers
+            report.lanes.append(uvloop.run(measure_lanes(kafka, topic, provider, offer, say)))
+
+
 PARTS: Mapping[str, Part] = {
     "throughput": throughput,
     "stages": stages,
@@ -177,4 +201,5 @@ PARTS: Mapping[str, Part] = {
     "in-flight": in_flight,
     "first-token": first_token,
     "telemetry": telemetry,
+    "lanes": lanes,
 }

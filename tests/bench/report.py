@@ -12,6 +12,8 @@ from tests.bench.calls_section import first_token_lines, in_flight_lines
 from tests.bench.cores import CAN_PIN
 from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight
+from tests.bench.lanes import LaneRun
+from tests.bench.lanes_section import lanes_lines
 from tests.bench.limits_section import (
     latency_lines,
     memory_lines,
@@ -33,7 +35,7 @@ from tests.bench.telemetry import Telemetry, telemetry_lines
 from tests.bench.throughput import Sample
 from tests.bench.throughput_section import throughput_lines
 
-Measured = OpenPoint | Scaled | Memory | Sample | StageBudget | InFlight | FirstToken
+Measured = OpenPoint | Scaled | Memory | Sample | StageBudget | InFlight | FirstToken | LaneRun
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Report:
     in_flight: InFlight | None = None
     first_token: FirstToken | None = None
     telemetry: Telemetry | None = None
+    lanes: list[LaneRun] = field(default_factory=list)
     peers: dict[str, str] = field(default_factory=dict)
     """Name and version of who was measured beside us."""
     notes: list[str] = field(default_factory=list)
@@ -100,6 +103,7 @@ class Report:
     def _measured(self) -> Iterator[Measured]:
         points: list[Measured] = [*self.throughput, *self.latency, *self.overload, *self.scaling]
         yield from points
+        yield from self.lanes
         parts: list[Measured | None] = [self.stages, self.memory, self.in_flight, self.first_token]
         yield from (part for part in parts if part is not None)
 
@@ -117,5 +121,6 @@ class Report:
             in_flight_lines(self.in_flight) if self.in_flight else [],
             first_token_lines(self.first_token) if self.first_token else [],
             telemetry_lines(self.telemetry) if self.telemetry else [],
+            lanes_lines([asdict(run) for run in self.lanes]) if self.lanes else [],
         )
         yield from (section for section in sections if section)

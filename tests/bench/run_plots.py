@@ -13,6 +13,7 @@ Results = Mapping[str, Any]
 COST = "cost.svg"
 RATES = "rates.svg"
 MEMORY = "memory.svg"
+LANES = "lanes.svg"
 POINT = "c=64"
 
 _WAY = (
@@ -34,6 +35,8 @@ def plots(results: Results) -> dict[str, str]:
         made[RATES] = rates_plot(results)
     if results.get("memory"):
         made[MEMORY] = memory_plot(results)
+    if results.get("lanes"):
+        made[LANES] = lanes_plot(results)
     return made
 
 
@@ -83,6 +86,14 @@ def memory_plot(results: Results) -> str:
         for part, values in memory["rss_mib"].items()
     ]
     return lines("Resident memory, MiB", curves, "MiB")
+
+
+def lanes_plot(results: Results) -> str:
+    """Calls that have begun, by lane, while there is more in each than can be done."""
+    run = results["lanes"][0]
+    curves = [(lane["priority"], list(enumerate(lane["calls_by_second"]))) for lane in run["lanes"]]
+    title = f"Calls begun while every lane is flooded, weights {run['weights']}"
+    return lines(title, curves, "calls", "seconds")
 
 
 def _segments(us: Mapping[str, Mapping[str, float]]) -> Iterator[Segment]:

@@ -66,7 +66,12 @@ def bars(title: str, groups: Sequence[Group]) -> str:
     return _picture(title, top, drawn)
 
 
-def lines(title: str, curves: Sequence[tuple[str, Sequence[tuple[float, float]]]], unit: str) -> str:
+def lines(
+    title: str,
+    curves: Sequence[tuple[str, Sequence[tuple[float, float]]]],
+    unit: str,
+    along: str = "requests",
+) -> str:
     """Curves from a common origin, each named at its end."""
     height, bottom = 240, 200
     most_x = max((x for _, points in curves for x, _ in points), default=1) or 1
@@ -86,7 +91,7 @@ def lines(title: str, curves: Sequence[tuple[str, Sequence[tuple[float, float]]]
         drawn.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
         if spots:
             drawn.append(_text(right + 8, spots[-1][1] + 4, f"{name} {points[-1][1]:.0f} {unit}"))
-    drawn.append(_text(right, bottom + 18, f"{most_x:,.0f} requests", anchor="end", kind="quiet"))
+    drawn.append(_text(right, bottom + 18, f"{most_x:,.0f} {along}", anchor="end", kind="quiet"))
     return _picture(title, height, drawn)
 
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench.run_plots import COST, MEMORY, RATES, plots
+from tests.bench.run_plots import COST, LANES, MEMORY, RATES, plots
 from tests.bench.stage_table import TABLES
 
 _MOST_BYTES = 16_384
@@ -30,6 +30,15 @@ def results() -> dict[str, Any]:
         ],
         "stages": {"us": us},
         "memory": {"answered": [100, 200], "rss_mib": {"gateway": [80.0, 82.0], "worker": [140.0, 141.0]}},
+        "lanes": [
+            {
+                "weights": "6:3:1",
+                "lanes": [
+                    {"priority": "high", "calls_by_second": [0, 60]},
+                    {"priority": "low", "calls_by_second": [0, 10]},
+                ],
+            }
+        ],
     }
 
 
@@ -37,7 +46,7 @@ def words_of(picture: str) -> list[str]:
     return [element.text or "" for element in ET.fromstring(picture).iter() if element.tag.endswith("text")]  # noqa: S314 our own
 
 
-@pytest.mark.parametrize("name", [COST, RATES, MEMORY])
+@pytest.mark.parametrize("name", [COST, RATES, MEMORY, LANES])
 def test_a_plot_is_small_and_for_light_and_dark(name: str) -> None:
     picture = plots(results())[name]
 
@@ -60,6 +69,12 @@ def test_the_rates_are_medians() -> None:
 
     assert "1700 /s" in words
     assert "80 /s" in words
+
+
+def test_the_lanes_are_named_at_their_ends() -> None:
+    words = words_of(plots(results())[LANES])
+
+    assert {"high 60 calls", "low 10 calls", "1 seconds"} <= set(words)
 
 
 def test_nothing_is_drawn_of_what_was_not_measured() -> None:

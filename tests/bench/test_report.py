@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench.first_token import FirstToken
 from tests.bench.in_flight import InFlight, Offer
+from tests.bench.lanes import Lane, LaneRun
 from tests.bench.memory import Memory
 from tests.bench.open_loop import OpenPoint
 from tests.bench.report import Report
@@ -29,6 +30,9 @@ def made(kind: type[Any], **given: Any) -> Any:
         if field.name not in given
     }
     return kind(**rest, **given)
+
+
+LANE = Lane("low", 80, 9.9, 0.1, 0.11, 0.3, 5.0, 9.0, [0, 10])
 
 
 def whole_report() -> Report:
@@ -57,6 +61,7 @@ def whole_report() -> Report:
         memory=made(Memory, requests=200, answered=[100, 200], rss_mib=rss_mib, **CLEAN),
         in_flight=made(InFlight, offer=Offer(), cores={"gateway": 0.1, "worker": 0.2}, **CLEAN),
         first_token=made(FirstToken, **CLEAN),
+        lanes=[made(LaneRun, name="all flooded", weights="6:3:1", lanes=[LANE], **CLEAN)],
     )
 
 
@@ -72,8 +77,8 @@ def test_every_part_has_a_section_with_a_whole_table() -> None:
     report = whole_report()
     tables = tables_of(report.markdown())
 
-    assert report.markdown().count("\n## ") == 10
-    assert len(tables) >= 10
+    assert report.markdown().count("\n## ") == 11
+    assert len(tables) >= 11
     for header, _, *rows in tables:
         assert rows
         assert {row.count("|") for row in rows} == {header.count("|")}

@@ -72,8 +72,12 @@ class Worker(Process):
     """Each worker has a provider key of its own, so that the provider's ledger says who called."""
 
     def partitions(self) -> int:
-        """How many it was given last."""
-        given = [*self.events_with("partitions_assigned")]
+        """How many of the normal lane it was given last."""
+        given = [
+            event
+            for event in self.events_with("partitions_assigned")
+            if not event["topic"].endswith((".high", ".low"))
+        ]
         return int(given[-1]["partitions"]) if given else 0
 
 

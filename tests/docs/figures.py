@@ -1,8 +1,8 @@
 """The measured figures of the documents: what the last `make chaos`, `bench` and `images` left in `.cache`.
 
 `make figures` writes them, and the plots beside the bench. Each point of the bench shows its middle round.
-What was not run since the cache was emptied keeps its figures. The long part of the bench may be a run of its
-own: `make bench ARGS="--only memory --results .cache/memory"`.
+What was not run since the cache was emptied keeps its figures. Two parts of the bench are runs of their own:
+`make bench ARGS="--only memory --results .cache/memory"`, and the same with `lanes`.
 """
 
 import json
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.lanes_section import lanes_table as rows_of_lanes
+from tests.bench.lanes_section import lanes_title
 from tests.bench.run_plots import COST, save_plots
 from tests.docs.bench_figures import bench_sentences, peers_table, stages_table
 from tests.docs.pages import ROOT
@@ -97,6 +99,15 @@ def _point(point: str, samples: list[dict[str, Any]]) -> str:
     )
 
 
+def lanes_table(folder: Path = _RESULTS / "lanes") -> str:
+    """What each lane got, and on what."""
+    results: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    runs = results["lanes"]
+    measured = f"{results['machine']}, {results['python']}, {results['brokers']}; {results['at']}"
+    told = f"{lanes_title(runs[0]['weights'])}. {measured}; `{results['command']}`"
+    return "\n\n".join(["\n".join(rows_of_lanes(runs)), told])
+
+
 def _was_measured(name: str, folder: Path) -> bool:
     """A run of some parts leaves what it did not measure empty."""
     if not (folder / "results.md").exists():
@@ -112,11 +123,14 @@ def main() -> None:
         "bench": (bench_table, _RESULTS / "bench"),
         "telemetry": (telemetry_line, _RESULTS / "bench"),
         "images": (images_table, _RESULTS / "images"),
+        "lanes": (lanes_table, _RESULTS / "lanes"),
     }
     there = {name: maker for name, maker in makers.items() if _was_measured(name, maker[1])}
     write_tables({name: make(folder) for name, (make, folder) in there.items()})
     if "bench" in there:
         save_plots(bench_results(_RESULTS / "bench"), PLOTS)
+    if "lanes" in there:
+        save_plots(json.loads((_RESULTS / "lanes" / "results.json").read_text()), PLOTS)
     print(f"written: {', '.join(there) or 'nothing, because nothing was measured'}")
 
 

@@ -114,6 +114,27 @@ def test_streams_and_openais_form_go_from_one_to_the_other(http: httpx.Client) -
     assert chat.json()["choices"][0]["message"]["content"] == f"echo: {prompt}"
 
 
+def test_a_lane_that_the_last_release_does_not_know_waits_for_a_worker_that_does(
+    trees: dict[str, str], settings: dict[str, str], tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    if (Path(trees[LAST]) / "shared" / "domain" / "priority.py").exists():
+        pytest.skip("the last release knows the lanes")
+    with (
+        gateway(tmp_path, **settings) as service,
+        worker(tmp_path, "last", PYTHONPATH=trees[LAST], **settings),
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
+        # Given a job in a lane, and one in none, beside a worker of the last release
+        low = client.post("/submit", json={"user_prompt": "low"}, headers={"X-Priority": "low"}).json()
+        assert client.post("/invoke", json={"user_prompt": "normal"}).status_code == 200
+        assert client.get(low["status_url"]).status_code == 202
+        # When one of today's joins, then the first is answered too
+        with worker(tmp_path, "today", **settings):
+            assert client.get(low["status_url"], params={"wait": "30"}).json()["success"]
+            assert client.post("/invoke", json={"user_prompt": "again"}).status_code == 200
+    assert provider.count() == 3
+
+
 def test_a_job_is_cancelled_and_another_deleted_from_one_to_the_other(http: httpx.Client) -> None:
     running = http.post("/submit", json={"user_prompt": f"{uuid4()} [[latency_ms=60000]]"}).json()[
         "request_id"

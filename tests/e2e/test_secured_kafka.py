@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from shared.adapters.kafka_topics import ensure_topics
+from shared.domain.priority import lanes_of
 from tests.e2e.conftest import cluster_settings
 from tests.support.dead_letter_topic import Finished, run_dead_letters
 from tests.support.kafka_acls import Acl, allow, forbid
@@ -51,16 +52,22 @@ class Scene:
             "llm-workers": "KAFKA_CONSUMER_GROUP",
         }
 
+    def _own_name(self, name: str) -> str:
+        """Lanes are called after the normal one."""
+        lane = next((lane for lane in (".high", ".low") if name.endswith(lane)), "")
+        return self.settings[self._own_names[name.removesuffix(lane)]] + lane
+
     @property
     def topics(self) -> list[str]:
-        return [value for name, value in self.settings.items() if name.endswith("_TOPIC")]
+        named = [value for name, value in self.settings.items() if name.endswith("_TOPIC")]
+        return sorted({*named, *lanes_of(self.settings["KAFKA_REQUEST_TOPIC"]).values()})
 
     async def create_topics(self) -> None:
         await ensure_topics(self.kafka.bootstrap_servers, self.topics, partitions=2, replication_factor=1)
 
     def acls(self, who: str) -> list[Acl]:
         """The documented ones, on what this scene uses."""
-        return [acl._replace(name=self.settings[self._own_names[acl.name]]) for acl in documented_acls(who)]
+        return [acl._replace(name=self._own_name(acl.name)) for acl in documented_acls(who)]
 
     async def allow(self, principal: str, acls: list[Acl]) -> None:
         await allow(self.kafka.bootstrap_servers, f"User:{principal}", acls)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.priority import lanes_of
 from tests.ground.helm_chart import render
 from tests.ground.test_helm import find, pod
 
@@ -15,10 +16,16 @@ def of_kind(manifests: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
 
+def triggers(manifests: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [each["metadata"] for each in find(manifests, "ScaledObject", "worker")["spec"]["triggers"]]
+
+
 def trigger(manifests: list[dict[str, Any]]) -> dict[str, str]:
-    [only] = find(manifests, "ScaledObject", "worker")["spec"]["triggers"]
-    found: dict[str, str] = only["metadata"]
-    return found
+    """Of the normal lane; the others are like it but for their names."""
+    normal, *others = triggers(manifests)
+    for other in others:
+        assert {**other, "topic": "", "consumerGroup": ""} == {**normal, "topic": "", "consumerGroup": ""}
+    return normal
 
 
 @pytest.mark.parametrize(
@@ -69,6 +76,8 @@ def test_keda_reads_the_lag_of_the_group_and_topic_that_the_workers_read(newest_
     found = trigger(manifests)
     assert (found["consumerGroup"], found["topic"]) == ("g", "t")
     assert (settings["KAFKA_CONSUMER_GROUP"], settings["KAFKA_REQUEST_TOPIC"]) == ("g", "t")
+    lanes = [(each["consumerGroup"], each["topic"]) for each in triggers(manifests)]
+    assert sorted(lanes) == sorted(zip(lanes_of("g").values(), lanes_of("t").values(), strict=True))
     assert found["bootstrapServers"] == settings["KAFKA_BOOTSTRAP_SERVERS"] == "k:1,k:2"
     assert found["offsetResetPolicy"] == "earliest", "as the subscription of the worker begins"
 

@@ -77,7 +77,7 @@ def _redrive(arguments: Namespace, settings: WorkerSettings) -> int:
     if arguments.dry_run:
         print("dry run: nothing sent")
         return OK if plan.is_whole else NOT_ALL
-    if not arguments.yes and not _confirm(plan.jobs, arguments.to or settings.kafka_request_topic):
+    if not arguments.yes and not _confirm(plan.jobs, arguments.to or "where they came from"):
         note("nothing sent")
         return NOT_ALL
     return _wait(carry_out(plan, arguments, settings, print, note))

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_rights import expect_rights
+from shared.domain.priority import lanes_of
 from worker.dead_letters.arguments import selection_of
 from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.plan import Plan, make_plan
@@ -115,7 +116,8 @@ def _open(settings: WorkerSettings) -> AbstractAsyncContextManager[DeadLetterTop
 
 async def _expect_to_send(settings: WorkerSettings, rules: Rules) -> None:
     """Before the first record: who may send but not mark would send everything again the next time."""
-    topics = (settings.kafka_dead_letter_topic, rules.to or rules.request_topic)
+    targets = [rules.to] if rules.to else lanes_of(rules.request_topic).values()
+    topics = (settings.kafka_dead_letter_topic, *targets)
     await expect_rights(
         settings.kafka_bootstrap_servers, settings.kafka_security(), dict.fromkeys(topics, ("WRITE",))
     )

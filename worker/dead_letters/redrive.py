@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from shared.domain.errors import TYPE_OF_CODE, ErrorCode, ErrorType, InvalidRequest
 from shared.domain.job import ModelDefaults
+from shared.domain.priority import lanes_of
 from shared.wire import job_from_record
 from worker.dead_letters.headers import REDRIVES, Headers, encode, original_headers, redrives_of
 from worker.dead_letters.letter import DeadLetter
@@ -24,7 +25,7 @@ class LeftOut(StrEnum):
     REDRIVEN = "redriven already"
     HELD_KEY = "held a key in the clear, which is not kept here and not sent again (its producer may seal it)"
     TOO_LARGE = "too large to be kept here: the original may still stand at its origin (see show)"
-    OTHER_TOPIC = "not from the configured request topic (--to TOPIC says where they shall go)"
+    OTHER_TOPIC = "not from a configured request topic (--to TOPIC says where they shall go)"
     MAY_BE_CHARGED = "may have been charged already (--allow-paid-again)"
     FAILURE_STORED = (
         "their failure is stored and final, a redrive under the same id would only find it (--new-ids)"
@@ -54,6 +55,7 @@ class Rules:
     """How to redrive, and what must not be."""
 
     request_topic: str
+    """Of the normal lane; a letter goes back to the lane that it came from."""
     defaults: ModelDefaults
     retention: timedelta
     to: str | None = None
@@ -65,7 +67,7 @@ class Rules:
         """Why not, or None."""
         if (never := _never_sent(letter)) is not None:
             return never
-        if self.to is None and letter.origin != self.request_topic:
+        if self.to is None and letter.origin not in lanes_of(self.request_topic).values():
             return LeftOut.OTHER_TOPIC
         if may_be_charged(letter) and not self.allow_paid_again:
             return LeftOut.MAY_BE_CHARGED

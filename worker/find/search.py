@@ -1,7 +1,7 @@
 """Where a request is looked for, and in which order, so that a large topic takes seconds."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
+from shared.domain.priority import lanes_of
 from worker.find.entry import (
     FINISHED,
     REQUEST,
@@ -81,7 +82,9 @@ async def request_ids_of(
     """The requests of a trace, by their records; raises `KafkaError`."""
     window = Window(since or datetime.now(UTC) - settings.retention())
     async with open_topics(settings.kafka_bootstrap_servers, settings.kafka_security()) as topics:
-        ranges = await topics.ranges(topics.partitions(settings.kafka_request_topic), window)
+        ranges = await topics.ranges(
+            _partitions(topics, lanes_of(settings.kafka_request_topic).values()), window
+        )
         read = progress(sum(len(offsets) for offsets in ranges.values()))
         records = await topics.find(is_traced(trace_id), ranges, read)
     return sorted({found for record in records if (found := request_id_in(record.value)) is not None})
@@ -117,7 +120,7 @@ class _TopicSearch:
         self._topics = topics
         self._progress = progress
         self._window = _window(story, settings.retention())
-        self._requests = settings.kafka_request_topic
+        self._requests = tuple(lanes_of(settings.kafka_request_topic).values())
         self._facts = (settings.kafka_metrics_topic, settings.kafka_error_topic)
         self._results = settings.kafka_result_topic
         self._letters = settings.kafka_dead_letter_topic
@@ -127,7 +130,7 @@ class _TopicSearch:
         own = [
             *(
                 each
-                for topic in (self._requests, self._results)
+                for topic in (*self._requests, self._results)
                 for each in self._topics.partition_of(topic, key)
             ),
             *(each for topic in self._facts for each in self._topics.fact_partition_of(topic, key)),
@@ -136,7 +139,8 @@ class _TopicSearch:
         await self._look(await self._topics.ranges([*own, *letters], self._window))
         await self._look(self._named_records())
         if not self._has(REQUEST):
-            others = [each for each in self._topics.partitions(self._requests) if each not in own]
+            requests = _partitions(self._topics, self._requests)
+            others = [each for each in requests if each not in own]
             await self._look(await self._topics.ranges(others, self._window))
         if self._window.until is not None and self._story.wanted.until is None and not self._has(FINISHED):
             late = [partition for partition in own if partition.topic in self._facts]  # it was in a spool
@@ -150,7 +154,7 @@ class _TopicSearch:
                 self._story.entries.append(entry)
 
     def _entry(self, record: Record) -> Entry | None:
-        if record.topic == self._requests:
+        if record.topic in self._requests:
             return from_request(record)
         if record.topic == self._results:
             return from_result(record)
@@ -161,9 +165,9 @@ class _TopicSearch:
     def _named_records(self) -> Ranges:
         """Where facts say that the job came from."""
         places = {
-            TopicPartition(self._requests, entry.facts["partition"]): entry.facts["offset"]
+            TopicPartition(entry.facts["topic"], entry.facts["partition"]): entry.facts["offset"]
             for entry in self._story.entries
-            if entry.facts.get("topic") == self._requests
+            if entry.facts.get("topic") in self._requests
         }
         return {
             partition: range(offset, offset + 1)
@@ -174,6 +178,10 @@ class _TopicSearch:
 
     def _has(self, what: str) -> bool:
         return any(entry.what == what for entry in self._story.entries)
+
+
+def _partitions(topics: Topics, names: Iterable[str]) -> list[TopicPartition]:
+    return [each for name in names for each in topics.partitions(name)]
 
 
 def _window(story: Story, retention: timedelta) -> Window:

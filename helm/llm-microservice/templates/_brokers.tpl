@@ -113,6 +113,7 @@ LLM_LOG_LEVEL: {{ .Values.llm.logLevel | quote }}
 LLM_LOG_FILE: /app/logs/llm-service.log
 LLM_DEFAULT_MODEL: {{ .Values.llm.defaultModel | quote }}
 LLM_SUPPORTED_MODELS: {{ join "," .Values.llm.supportedModels | quote }}
+LLM_PRIORITY_WEIGHTS: {{ .Values.llm.priorityWeights | quote }}
 {{ include "llm-microservice.redisEnv" . }}
 {{ include "llm-microservice.kafkaEnv" . }}
 {{- end -}}

@@ -28,24 +28,29 @@ spec:
         {{- toYaml . | nindent 8 }}
   {{- end }}
   triggers:
+    {{- $authentication := default (include "llm-microservice.triggerAuthenticationName" $) .authenticationRef }}
+    {{- range $lane := list "" ".high" ".low" }}
     - type: kafka
       metadata:
-        {{- include "llm-microservice.kafkaTrigger" $ | nindent 8 }}
-      {{- with default (include "llm-microservice.triggerAuthenticationName" $) .authenticationRef }}
+        {{- include "llm-microservice.kafkaTrigger" (dict "root" $ "lane" $lane) | nindent 8 }}
+      {{- with $authentication }}
       authenticationRef:
         name: {{ . }}
       {{- end }}
+    {{- end }}
 {{- end }}
 {{- include "llm-microservice.triggerAuthentication" . }}
 {{- end -}}
 
-{{- /* Every value of a trigger is text. */ -}}
+{{- /* Every value of a trigger is text. The lane is what its names end with. */ -}}
 {{- define "llm-microservice.kafkaTrigger" -}}
-{{- with .Values.worker.autoscaling.keda -}}
-bootstrapServers: {{ include "llm-microservice.bootstrapServers" $ | quote }}
-consumerGroup: {{ $.Values.kafka.consumerGroup | quote }}
-topic: {{ $.Values.kafka.requestTopic | quote }}
-lagThreshold: {{ default $.Values.worker.concurrency .lagThreshold | int | quote }}
+{{- $lane := .lane -}}
+{{- $root := .root -}}
+{{- with .root.Values.worker.autoscaling.keda -}}
+bootstrapServers: {{ include "llm-microservice.bootstrapServers" $root | quote }}
+consumerGroup: {{ printf "%s%s" $root.Values.kafka.consumerGroup $lane | quote }}
+topic: {{ printf "%s%s" $root.Values.kafka.requestTopic $lane | quote }}
+lagThreshold: {{ default $root.Values.worker.concurrency .lagThreshold | int | quote }}
 activationLagThreshold: {{ .activationLagThreshold | int | quote }}
 # As the workers begin.
 offsetResetPolicy: earliest
@@ -58,8 +63,8 @@ ensureEvenDistributionOfPartitions: {{ .ensureEvenDistributionOfPartitions | quo
 {{- with .version }}
 version: {{ . | quote }}
 {{- end }}
-sasl: {{ include "llm-microservice.kedaSasl" $ }}
-tls: {{ ternary "enable" "disable" (eq (include "llm-microservice.hasKafkaTls" $) "true") }}
+sasl: {{ include "llm-microservice.kedaSasl" $root }}
+tls: {{ ternary "enable" "disable" (eq (include "llm-microservice.hasKafkaTls" $root) "true") }}
 unsafeSsl: "false"
 {{- end }}
 {{- end -}}

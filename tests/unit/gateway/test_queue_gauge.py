@@ -1,11 +1,13 @@
 """A new job is let in as long as it would not wait too long, and whoever is refused is told when."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from gateway.ports import QueueUnavailable
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge
+from shared.domain.priority import parse_weights
 from shared.domain.queue_load import QueueLoad, WorkerLoad, load_of
 from shared.ports import StoreUnavailable
 from tests.support.jobs import make_job
@@ -76,7 +78,7 @@ async def test_free_slots_take_what_is_added_without_a_wait() -> None:
 
 async def test_what_ends_between_two_looks_makes_room() -> None:
     clock = [0.0]
-    gauge = QueueGauge(Loads(worker(50, 4, 1.0)).read, 10, lambda: clock[0])
+    gauge = QueueGauge(Loads(worker(50, 4, 1.0)).read, 10, clock=lambda: clock[0])
     await gauge.look()
     with pytest.raises(QueueUnavailable):
         gauge.check()
@@ -105,3 +107,34 @@ async def test_a_store_that_is_away_refuses_nobody() -> None:
 
 async def test_zero_refuses_never() -> None:
     (await gauge_of(Loads(worker(10**6, 1, 1.0)), 0)).check()
+
+
+async def test_a_lane_waits_for_itself_and_for_the_shares_of_the_others() -> None:
+    # Given 100 jobs that wait, and ten that end a second
+    lanes = WorkerLoad(waiting=100, waiting_high=6, waiting_low=91, running=10, run_seconds=1.0)
+    weights = parse_weights("6:3:1")
+    load = load_of([lanes])
+    assert load is not None
+    # Then the urgent are through after themselves, three normal ones and one low; then so are the normal
+    assert load.lags == {"high": 6, "normal": 3, "low": 91}
+    assert load.wait_seconds_of("high", weights) == 1
+    assert load.wait_seconds_of("normal", weights) == 1
+    assert load.wait_seconds_of("low", weights) == 10
+    # And where one lane alone waits, it waits for itself, and the others for nobody
+    alone = load_of([worker(100, 10, 1.0)])
+    assert alone is not None
+    assert alone.wait_seconds_of("normal", weights) == alone.expected_wait_seconds == 10
+    assert alone.wait_seconds_of("high", weights) == 0
+
+
+async def test_a_flood_in_one_lane_refuses_nobody_in_another() -> None:
+    load = WorkerLoad(waiting=1000, waiting_low=1000, running=10, run_seconds=1.0)
+    gauge, queue = await gauge_of(Loads(load)), KeptJobs()
+    bounded = BoundedJobQueue(queue, gauge)
+    for _ in range(50):
+        await bounded.enqueue(replace(make_job(), priority="high"))
+    with pytest.raises(QueueUnavailable):
+        await bounded.enqueue(replace(make_job(), priority="low"))
+    # What was added since counts in its lane
+    assert gauge.load is not None
+    assert gauge.load.lags == {"high": 50, "normal": 0, "low": 1000}

@@ -7,11 +7,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
 
+from shared.domain.priority import parse_weights
 from shared.domain.queue_load import WorkerLoad
 from shared.ports import StoreUnavailable
 from shared.settings import load_settings
 from tests.support.jobs import make_job
-from worker.dispatcher import Dispatcher, Limits
+from worker.dispatcher import Dispatcher, Lanes, Limits
 from worker.load_report import LoadReport, measure
 from worker.replica import OwnReport
 from worker.run_meter import RunMeter
@@ -59,6 +60,18 @@ async def test_what_is_unread_and_what_is_held_waits() -> None:
     with meter.run():
         load = await measure(Consumer(), dispatcher, meter)
     assert (load.waiting, load.running, load.slots) == (2 * 6 + 2, 1, LIMITS.concurrency)
+    await dispatcher.finish(0)
+
+
+async def test_what_waits_in_another_lane_is_told_apart() -> None:
+    lanes = Lanes({"jobs": "low"}, parse_weights("6:3:1"))
+    dispatcher, meter = Dispatcher(never_ends, LIMITS, lanes=lanes), RunMeter()
+    for _ in range(3):
+        await dispatcher.admit(HeldRecord())  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    with meter.run():
+        load = await measure(Consumer(), dispatcher, meter)
+    assert (load.waiting, load.waiting_high, load.waiting_low) == (2 * 6 + 2, 0, 2 * 6 + 2)
     await dispatcher.finish(0)
 
 

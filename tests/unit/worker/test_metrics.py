@@ -84,7 +84,7 @@ def test_a_job_tells_how_it_ended_and_how_long_it_took() -> None:
     succeeded = ended(success_of(JOB), total_ms=2000.0, retries={"UPSTREAM_TIMEOUT": 2})
     assert grown(succeeded, "llm_jobs_total", status="succeeded") == 1
     assert grown(succeeded, "llm_job_duration_seconds_sum") == 2
-    assert grown(succeeded, "llm_queue_delay_seconds_count") == 1
+    assert grown(succeeded, "llm_queue_delay_seconds_count", priority="normal") == 1
     assert grown(succeeded, "llm_retries_total", reason="UPSTREAM_TIMEOUT") == 2
     failed = ended(failure_of(JOB))
     assert grown(failed, "llm_job_errors_total", error_code="UPSTREAM_RATE_LIMITED") == 1

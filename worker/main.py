@@ -46,8 +46,8 @@ from worker.llm.keyless_client import KeylessClient, wait_for_local_model
 from worker.llm.logged_content import with_content_logged
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
+from worker.llm.patient_client import patient
 from worker.llm.priced_client import PricedClient
-from worker.llm.retrying_client import RetryingClient
 from worker.llm.traced_client import traced
 from worker.load_report import LoadReport
 from worker.metrics import JOBS_IN_FLIGHT, MeteredEvents
@@ -116,24 +116,23 @@ async def connect_processor(
     limits: JobLimits | None = None,
     stand_in: LLMClient | None = None,
 ) -> AsyncIterator[JobProcessor]:
-    """The processor with its leases kept: observed calls inside the one retry layer."""
+    """The processor with its leases kept, and its calls observed."""
     answering: LLMClient = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
     if stand_in is not None:  # outside the prices, which are the provider's
         answering = KeylessClient(answering, stand_in)
     if settings.llm_log_content:
         answering = with_content_logged(answering)
     metered = MeteredEvents(events)
-    retrying = RetryingClient(
+    asking = patient(
         ObservedClient(answering, metered),
-        max_attempts=settings.worker_max_attempts,
-        backoff_seconds=settings.worker_backoff_seconds,
-        max_backoff_seconds=settings.worker_max_backoff_seconds,
+        settings,
+        is_for_stand_in=lambda job: stand_in is not None and job.api_key is None,
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
         processor = JobProcessor(
             store,
             log,
-            retrying,
+            asking.client,
             metered,
             leases,
             streams=streams,
@@ -141,6 +140,7 @@ async def connect_processor(
             max_runs=settings.worker_max_runs,
             limits=limits,
             told_again=events,
+            hold_seconds=asking.holds.seconds,
         )
         JOBS_IN_FLIGHT.set_function(lambda: processor.meter.running)
         yield processor

@@ -81,6 +81,7 @@ EVENTS: dict[str, Event] = {
         cached_tokens=0,
         completion_tokens=3,
         cost_usd=0.00000315,
+        fallback_for="gpt-4o",
         timestamp=TOLD_AT,
         worker="worker-1-77",
     ),

@@ -1,0 +1,44 @@
+"""Calls go out when circuits and key allow it."""
+
+from shared.domain.job import Job
+from worker.llm.key_limits import KeyLimits
+from worker.llm.provider_circuits import ProviderCircuits
+from worker.ports import Completion, LLMClient, LLMError, Tell
+
+
+class GatedClient:
+    """`LLMClient` that asks both before a call; inside the retries, and outside of what counts calls."""
+
+    def __init__(self, inner: LLMClient, circuits: ProviderCircuits, keys: KeyLimits) -> None:
+        self._inner = inner
+        self._circuits = circuits
+        self._keys = keys
+
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
+        use = self._keys.use_of(job)
+        if not use.take():
+            await use.wait_for_place()
+        decreases = use.decreases
+        try:
+            completion = await self._through_circuits(job, attempt, tell)
+        except LLMError as fault:
+            use.fail(decreases, fault)
+            raise
+        except BaseException:
+            use.give_back()
+            raise
+        use.succeed()
+        return completion
+
+    async def _through_circuits(self, job: Job, attempt: int, tell: Tell | None) -> Completion:
+        way = self._circuits.enter(job)
+        try:
+            completion = await self._inner.complete(job, attempt, tell)
+        except LLMError as fault:
+            way.fail(fault)
+            raise
+        except BaseException:
+            way.give_back()
+            raise
+        way.succeed()
+        return completion

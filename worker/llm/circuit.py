@@ -100,7 +100,7 @@ class Circuit:
     def _count_failure(self) -> None:
         failed_at = self._now()
         if failed_at - self._failed_at > _FORGOTTEN_SECONDS:
-            self._clear()
+            self._clear(calls=len(self._window))
         self._failed_at = failed_at
         self._run += 1
         self._count(1)
@@ -130,6 +130,7 @@ class Circuit:
         self._probing = 0
         self._clear()
 
-    def _clear(self) -> None:
+    def _clear(self, calls: int = 0) -> None:
+        """So many calls, and none of them failed."""
         self._run = self._failures = self._answered = 0
-        self._window: deque[int] = deque(maxlen=_WINDOW_CALLS)
+        self._window = deque([0] * calls, maxlen=_WINDOW_CALLS)

@@ -48,13 +48,13 @@ class KeyLimits:
         name = hash(job.api_key or self._own_key)
         use = self._uses.get(name)
         if use is None:
-            use = self._uses[name] = KeyUse(self._most, self._pause_seconds, self._now)
             self._forget_idle()
+            use = self._uses[name] = KeyUse(self._most, self._pause_seconds, self._now)
         return use
 
     def _forget_idle(self) -> None:
         """Those that have no limit; if there are too many even so, the older half of those that have one."""
-        if len(self._uses) <= _MOST_KEYS:
+        if len(self._uses) < _MOST_KEYS:
             return
         idle = {name: use.limit for name, use in self._uses.items() if use.is_idle}
         limited = [name for name, limit in idle.items() if limit is not None]

@@ -23,6 +23,7 @@ class KeyUse:
         self.limit: int | None = None
         self.decreases = 0
         self._answered = 0
+        self._was_full = False
         self._paused_until = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -44,7 +45,7 @@ class KeyUse:
             self.in_flight >= self.limit or self._waiting or self._left_seconds() > 0
         ):
             return False
-        self.in_flight += 1
+        self._enter()
         return True
 
     async def wait_for_place(self) -> None:
@@ -79,21 +80,25 @@ class KeyUse:
         if self._waiting:
             self._let_in()
 
+    def _enter(self) -> None:
+        self.in_flight += 1
+        self._was_full = self._was_full or self.in_flight == self.limit
+
     def _count_answer(self, limit: int) -> None:
-        """One more at once for a round of answers, if as many were asked for; at `most` the limit is gone."""
-        if self.in_flight * 2 < limit:
-            return
+        """One more at once for a round of answers, if all places were used; at `most` the limit is gone."""
         self._answered += 1
-        if self._answered >= limit:
-            self._answered = 0
+        if self._answered < limit:
+            return
+        if self._was_full:
             self.limit = limit + 1 if limit + 1 < self._most else None
+        self._answered, self._was_full = 0, False
 
     def _slow_down(self, decreases: int, retry_after_seconds: float | None) -> None:
         """Half as many, once for all calls that were under way together; and a pause for the key."""
         is_first = decreases == self.decreases
         if is_first:
             used = self.in_flight if self.limit is None else min(self.limit, self.in_flight)
-            self.limit, self._answered = max(1, used // 2), 0
+            self.limit, self._answered, self._was_full = max(1, used // 2), 0, False
             self.decreases += 1
         told = retry_after_seconds if retry_after_seconds is not None else self._pause_seconds * is_first
         pause_seconds = min(told, _LONGEST_PAUSE_SECONDS)
@@ -104,7 +109,7 @@ class KeyUse:
         while self._waiting and (self.limit is None or self.in_flight < self.limit):
             turn = self._waiting.popleft()
             if not turn.done():
-                self.in_flight += 1
+                self._enter()
                 turn.set_result(None)
 
     def _turn_away(self) -> None:

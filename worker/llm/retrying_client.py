@@ -26,7 +26,8 @@ from worker.ports import (
     Unavailable,
 )
 
-_JITTER_SECONDS = 0.5
+_MOST_SPREAD = 1.25
+"""So that those who were held back together do not come back together."""
 
 CircuitSeconds = Callable[[Job], float]
 """Until a call of this job may go out; 0: now."""
@@ -114,7 +115,7 @@ class RetryingClient:
         fault = state.outcome.exception() if state.outcome else None
         told = fault.retry_after_seconds or 0.0 if isinstance(fault, LLMError) else 0.0
         if isinstance(fault, LLMError) and not fault.attempts:
-            return told + random.uniform(0, _JITTER_SECONDS)  # noqa: S311
+            return told * random.uniform(1, _MOST_SPREAD)  # noqa: S311
         return max(told, self._backoff(state))
 
 
@@ -145,11 +146,18 @@ class _Budget:
         if self._would_miss_deadline(state):
             return True
         tries = self.history.calls - self._calls_before
-        is_open = self._circuit_seconds is not None and self._circuit_seconds(self.job) > 0
+        is_open = self._is_held_by_circuit(state)
         if self.job.is_waited_for():
             is_too_late = is_open and not self.job.is_waited_for(state.upcoming_sleep)
             return is_too_late or tries + self._refusals >= self._max_attempts
         return tries >= self._max_attempts and not is_open
+
+    def _is_held_by_circuit(self, state: RetryCallState) -> bool:
+        """It was refused just now, or its own call was the one too many."""
+        if self._circuit_seconds is None:
+            return False
+        fault = state.outcome.exception() if state.outcome else None
+        return isinstance(fault, CircuitOpen) or self._circuit_seconds(self.job) > 0
 
     def _may_stay(self) -> bool:
         """Who comes while it is open is told so, if he waits; who came before keeps his tries."""

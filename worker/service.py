@@ -148,7 +148,8 @@ class JobProcessor:
         async with self._sharing.share(run, job) as share:
             if share.look_again_seconds is not None:
                 return LookAgain(share.look_again_seconds)
-            if share.answer is None and (seconds := self._hold_seconds(job)):
+            needs_call = share.answer is None and not must_be_cached(job)
+            if needs_call and (seconds := self._hold_seconds(job)):
                 return LookAgain(seconds)
             return await self._process_alone(
                 job, run, share, is_suspect=is_suspect, needs_history=needs_history

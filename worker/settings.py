@@ -115,6 +115,8 @@ class WorkerSettings(ServiceSettings):
         if not isinstance(value, str):
             return value
         names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if not names:
+            raise ValueError("it names no model")
         if ANY_MODEL in names:
             raise ValueError(f"{ANY_MODEL} names no model")
         if repeated := [name for name in names if names.count(name) > 1]:

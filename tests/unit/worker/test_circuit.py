@@ -145,7 +145,8 @@ def test_calls_from_before_it_opened_say_nothing_of_now() -> None:
 def test_never_more_than_three_calls_go_out_before_it_closes(
     steps: list[tuple[str, bool | None, float]],
 ) -> None:
-    scene, under_way = Scene().opened(), []
+    scene = Scene().opened()
+    under_way: list[int] = []
     for step, has_failed, seconds in steps:
         scene.clock.go_on(seconds)
         if step == "leave" and under_way:

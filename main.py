@@ -1,7 +1,7 @@
 """The whole service in one process: gateway and worker over a queue in memory. `python main.py`."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
@@ -45,6 +45,7 @@ from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
 from worker.service import Processor
 from worker.settings import WorkerSettings
+from worker.slots import Slots
 from worker.traced_events import TracedEvents
 from worker.traced_jobs import TracedJobs
 
@@ -70,6 +71,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         llm = await stack.enter_async_context(_connect_llm(settings, tracing))
         stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         streams = MemoryAnswerStreams()
+        slots = Slots(settings.worker_concurrency)
         processor = await stack.enter_async_context(
             connect_processor(
                 settings,
@@ -81,19 +83,21 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 cache=cache,
                 limits=limits,
                 stand_in=stand_in,
+                slots=slots,
             )
         )
         queue = InProcessJobQueue()
         jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
-        await stack.enter_async_context(
+        held = await stack.enter_async_context(
             work_in_process(
                 queue.next,
                 jobs,
-                concurrency=settings.worker_concurrency,
+                slots=slots,
+                window_jobs=settings.worker_window_jobs,
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
-        gauge = QueueGauge(_load_in(queue, processor.meter), settings.llm_max_queue_seconds)
+        gauge = QueueGauge(_load_in(queue, held, processor.meter), settings.llm_max_queue_seconds)
         await stack.enter_async_context(in_background(gauge.follow()))
         entry: JobQueue = (
             TracedJobQueue(queue, tracing, "in_process", "jobs") if tracing is not None else queue
@@ -112,9 +116,10 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         )
 
 
-def _load_in(queue: InProcessJobQueue, meter: RunMeter) -> ReadLoad:
+def _load_in(queue: InProcessJobQueue, held: Callable[[], int], meter: RunMeter) -> ReadLoad:
     async def read() -> QueueLoad | None:
-        return load_of([WorkerLoad(waiting=len(queue), running=meter.running, run_seconds=meter.run_seconds)])
+        waiting = len(queue) + max(0, held() - meter.running)
+        return load_of([WorkerLoad(waiting=waiting, running=meter.running, run_seconds=meter.run_seconds)])
 
     return read
 

@@ -18,6 +18,7 @@ from loguru import logger
 from shared.background import in_background
 from worker.ledger import Ledger
 from worker.ports import Record
+from worker.slots import Slots
 from worker.window import Window
 
 Handle = Callable[[Record], Awaitable[float | None]]
@@ -52,14 +53,18 @@ class Dispatcher:
     """Runs `handle` for every admitted record and commits watermarks."""
 
     def __init__(
-        self, handle: Handle, limits: Limits, settled: Callable[[], Awaitable[None]] | None = None
+        self,
+        handle: Handle,
+        limits: Limits,
+        settled: Callable[[], Awaitable[None]] | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._handle = handle
         self._settled = settled
         """Awaited before a commit: what was told of its records outlives this process."""
         self._limits = limits
         self._window = Window(limits.window_jobs, limits.window_bytes)
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._slots = slots or Slots(limits.concurrency)
         self._ledgers: dict[TopicPartition, Ledger] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit_lock = asyncio.Lock()

@@ -58,6 +58,7 @@ from worker.result_log import KafkaResultLog
 from worker.result_restorer import restore_in_background
 from worker.service import JobProcessor, Processor
 from worker.settings import WorkerSettings
+from worker.slots import Slots
 from worker.subscriber import RecordHandler, subscribe
 from worker.topics import ensure_all_topics
 from worker.traced_events import TracedEvents
@@ -115,6 +116,7 @@ async def connect_processor(
     cache: ResponseCache,
     limits: JobLimits | None = None,
     stand_in: LLMClient | None = None,
+    slots: Slots | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept, and its calls observed."""
     answering: LLMClient = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
@@ -127,6 +129,7 @@ async def connect_processor(
         ObservedClient(answering, metered),
         settings,
         is_for_stand_in=lambda job: stand_in is not None and job.api_key is None,
+        slots=slots or Slots(settings.worker_concurrency),
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
         processor = JobProcessor(
@@ -189,6 +192,7 @@ async def run(
         source = source_of(settings.llm_app_name, "worker")
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
         limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
+        slots = Slots(settings.worker_concurrency)
         processor = await stack.enter_async_context(
             connect_processor(
                 settings,
@@ -200,6 +204,7 @@ async def run(
                 cache=RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
                 limits=limits,
                 stand_in=stand_in,
+                slots=slots,
             )
         )
         condition = RedisStoreCondition(redis.batches, settings.kafka_result_topic)
@@ -211,7 +216,7 @@ async def run(
             jobs, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys
         )
         handle = _handle(handler, tracing, settings.kafka_consumer_group)
-        dispatcher = Dispatcher(handle, _limits(settings), sink.settled)
+        dispatcher = Dispatcher(handle, _limits(settings), sink.settled, slots)
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )

@@ -14,6 +14,7 @@ from worker.llm.retrying_client import RetryingClient
 from worker.metrics import LIMITED_KEYS, LIMITED_KEYS_CALLS
 from worker.ports import LLMClient, PatientLLMClient
 from worker.settings import WorkerSettings
+from worker.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class Patience:
     holds: Holds
 
 
-def patient(inner: LLMClient, settings: WorkerSettings, is_for_stand_in: Callable[[Job], bool]) -> Patience:
+def patient(
+    inner: LLMClient, settings: WorkerSettings, *, is_for_stand_in: Callable[[Job], bool], slots: Slots
+) -> Patience:
     """Fallbacks around the one retry layer, around circuits and limits of keys, around `inner`."""
     rules = CircuitRules(settings.worker_breaker_failures, settings.worker_breaker_seconds)
     circuits = ProviderCircuits(rules, is_for_stand_in=is_for_stand_in)
@@ -36,11 +39,12 @@ def patient(inner: LLMClient, settings: WorkerSettings, is_for_stand_in: Callabl
     LIMITED_KEYS.set_function(lambda: len(keys.limits))
     LIMITED_KEYS_CALLS.set_function(lambda: sum(keys.limits))
     retrying = RetryingClient(
-        GatedClient(inner, circuits, keys),
+        GatedClient(inner, circuits, keys, slots),
         max_attempts=settings.worker_max_attempts,
         backoff_seconds=settings.worker_backoff_seconds,
         max_backoff_seconds=settings.worker_max_backoff_seconds,
         circuit_seconds=circuits.wait_seconds,
+        slots=slots,
     )
     fallback_models = settings.llm_fallback_models
     client = FallbackClient(retrying, fallback_models) if fallback_models else retrying

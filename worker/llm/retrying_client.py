@@ -1,5 +1,6 @@
 """The one retry layer: tenacity around an `LLMClient`."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from worker.ports import (
     RateLimited,
     Unavailable,
 )
+from worker.slots import Slots
 
 _MOST_SPREAD = 1.25
 """So that those who were held back together do not come back together."""
@@ -49,8 +51,10 @@ class RetryingClient:
         backoff_seconds: float,
         max_backoff_seconds: float,
         circuit_seconds: CircuitSeconds = lambda _: 0.0,
+        slots: Slots | None = None,
     ) -> None:
         self._inner = inner
+        self._slots = slots
         self._max_attempts = max_attempts
         self._circuit_seconds = circuit_seconds
         self._backoff = wait_random_exponential(multiplier=backoff_seconds, max=max_backoff_seconds)
@@ -83,6 +87,7 @@ class RetryingClient:
             retry=retry_if_exception(budget.may_retry),
             wait=self._pause_seconds,
             stop=budget.is_spent,
+            sleep=self._sleep,
             reraise=True,
         )
         try:
@@ -110,6 +115,14 @@ class RetryingClient:
             rate_limited=history.rate_limited,
             possible_duplicate_charge=history.unknown_outcomes > 0,
         )
+
+    async def _sleep(self, seconds: float) -> None:
+        """A job that pauses holds up nobody."""
+        if self._slots is None:
+            await asyncio.sleep(seconds)
+            return
+        async with self._slots.lent():
+            await asyncio.sleep(seconds)
 
     def _pause_seconds(self, state: RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None

@@ -76,7 +76,7 @@ class WorkerSettings(ServiceSettings):
         30, description="Longest pause that the worker chooses itself"
     )
     worker_breaker_failures: int = Field(
-        10,
+        20,
         ge=0,
         description="Calls in a row without a connection, or to one model with 5xx, after which no more go "
         "out for a while; half of the last hundred (at least 20) count as well; 0: never",

@@ -1,7 +1,7 @@
 """The whole service in one process: gateway and worker over a queue in memory. `python main.py`."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
@@ -45,6 +45,7 @@ from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
 from worker.service import Processor
 from worker.settings import WorkerSettings
+from worker.slots import Slots
 from worker.traced_events import TracedEvents
 from worker.traced_jobs import TracedJobs
 
@@ -70,6 +71,7 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         llm = await stack.enter_async_context(_connect_llm(settings, tracing))
         stand_in = await stack.enter_async_context(connect_stand_in(settings, tracing))
         streams = MemoryAnswerStreams()
+        slots = Slots(settings.worker_concurrency, settings.priority_weights())
         processor = await stack.enter_async_context(
             connect_processor(
                 settings,
@@ -81,20 +83,22 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 cache=cache,
                 limits=limits,
                 stand_in=stand_in,
+                slots=slots,
             )
         )
         queue = InProcessJobQueue(weights=settings.priority_weights())
         jobs: Processor = TracedJobs(processor, tracing) if tracing is not None else processor
-        await stack.enter_async_context(
+        held = await stack.enter_async_context(
             work_in_process(
                 queue.next,
                 jobs,
-                concurrency=settings.worker_concurrency,
+                slots=slots,
+                window_jobs=settings.worker_window_jobs,
                 drain_seconds=min(_DRAIN_SECONDS, settings.worker_drain_seconds),
             )
         )
         gauge = QueueGauge(
-            _load_in(queue, processor.meter, settings.worker_concurrency),
+            _load_in(queue, held, processor.meter, settings.worker_concurrency),
             settings.llm_max_queue_seconds,
             settings.priority_weights(),
         )
@@ -116,10 +120,10 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
         )
 
 
-def _load_in(queue: InProcessJobQueue, meter: RunMeter, slots: int) -> ReadLoad:
+def _load_in(queue: InProcessJobQueue, held: Callable[[], int], meter: RunMeter, slots: int) -> ReadLoad:
     async def read() -> QueueLoad | None:
         load = WorkerLoad(
-            waiting=len(queue),
+            waiting=len(queue) + max(0, held() - meter.running),
             waiting_high=queue.waiting("high"),
             waiting_low=queue.waiting("low"),
             running=meter.running,

@@ -31,6 +31,7 @@ _JOB_HEADERS: Json = {
     "ce_type": {"const": CE_TYPE},
     "ce_expirytime": {**_TEXT, "format": "date-time", "description": "Until when an answer is of use"},
     "traceparent": {**_TEXT, "description": "W3C Trace Context"},
+    "llm_wait_ms": {**_TEXT, "description": "How long the caller waits; absent: nobody does"},
 }
 _RESULT_HEADERS: Json = {
     **_HEADERS,

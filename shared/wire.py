@@ -42,6 +42,8 @@ _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _MOST_SEALED_CHARACTERS = 4096
 OWNER_HEADER = "llm_owner"
 SOURCE_HEADER = "ce_source"
+WAIT_HEADER = "llm_wait_ms"
+_LONGEST_NUMBER = 10
 _GATEWAY = "gateway"
 
 Headers = Sequence[tuple[str, bytes]]
@@ -96,9 +98,15 @@ def job_to_record(job: Job, source: str) -> tuple[bytes, bytes, Headers]:
         value["sealed_openai_api_key"] = job.sealed_key
         # So that a worker that cannot open the key can still tell whose failure it is.
         headers.append(("llm_fingerprint", job.fingerprint.encode()))
+    _add_optional(headers, job)
+    return job.id.request_id.encode(), to_json(value), headers
+
+
+def _add_optional(headers: list[tuple[str, bytes]], job: Job) -> None:
+    if job.wait_seconds:
+        headers.append((WAIT_HEADER, b"%d" % (job.wait_seconds * 1000)))
     if job.traceparent:
         headers.append(("traceparent", job.traceparent.encode()))
-    return job.id.request_id.encode(), to_json(value), headers
 
 
 def job_from_record(
@@ -134,6 +142,7 @@ def job_from_record(
         is_verbatim=record.verbatim,
         record=position,
         is_direct=f"/{_GATEWAY}/" not in texts.get(SOURCE_HEADER, ""),
+        wait_seconds=_wait_seconds(texts.get(WAIT_HEADER)),
     )
 
 
@@ -250,6 +259,11 @@ def _created_at(told: str | None, timestamp_ms: int) -> datetime:
     is_past = 0 < timestamp_ms < now.timestamp() * 1000
     recorded = datetime.fromtimestamp(timestamp_ms / 1000, UTC) if is_past else now
     return min(_instant(told) or recorded, recorded)
+
+
+def _wait_seconds(told: str | None) -> float:
+    """What is no number is as good as absent."""
+    return int(told) / 1000 if told is not None and told.isdecimal() and len(told) < _LONGEST_NUMBER else 0.0
 
 
 def _deadline(expiry: str | None, created_at: datetime) -> datetime | None:

@@ -18,9 +18,9 @@ from loguru import logger
 from shared.background import in_background
 from shared.domain.priority import PRIORITIES, Priority, Weights
 from worker.lane_gate import LaneGate, Turn
-from worker.lane_slots import LaneSlots
 from worker.ledger import Ledger
 from worker.ports import Record
+from worker.slots import Slots
 from worker.window import Window
 
 Handle = Callable[[Record], Awaitable[float | None]]
@@ -78,6 +78,7 @@ class Dispatcher:
         limits: Limits,
         settled: Callable[[], Awaitable[None]] | None = None,
         lanes: Lanes = ONE_LANE,
+        slots: Slots | None = None,
     ) -> None:
         self._handle = handle
         self.lanes = lanes
@@ -86,7 +87,7 @@ class Dispatcher:
         self._limits = limits
         self._window = Window(limits.window_jobs, limits.window_bytes)
         self._gate = LaneGate(self._window, lanes.weights, limits.patience_seconds)
-        self._slots = LaneSlots(limits.concurrency, lanes.weights)
+        self._slots = slots or Slots(limits.concurrency, lanes.weights)
         self._ledgers: dict[TopicPartition, Ledger] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit_lock = asyncio.Lock()

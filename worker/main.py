@@ -47,8 +47,8 @@ from worker.llm.keyless_client import KeylessClient, wait_for_local_model
 from worker.llm.logged_content import with_content_logged
 from worker.llm.observed_client import ObservedClient
 from worker.llm.openai_client import connect_openai_client
+from worker.llm.patient_client import patient
 from worker.llm.priced_client import PricedClient
-from worker.llm.retrying_client import RetryingClient
 from worker.llm.traced_client import traced
 from worker.load_report import LoadReport
 from worker.metrics import JOBS_IN_FLIGHT, MeteredEvents
@@ -59,6 +59,7 @@ from worker.result_log import KafkaResultLog
 from worker.result_restorer import restore_in_background
 from worker.service import JobProcessor, Processor
 from worker.settings import WorkerSettings
+from worker.slots import Slots
 from worker.subscriber import RecordHandler, subscribe
 from worker.topics import ensure_all_topics
 from worker.traced_events import TracedEvents
@@ -116,25 +117,26 @@ async def connect_processor(
     cache: ResponseCache,
     limits: JobLimits | None = None,
     stand_in: LLMClient | None = None,
+    slots: Slots | None = None,
 ) -> AsyncIterator[JobProcessor]:
-    """The processor with its leases kept: observed calls inside the one retry layer."""
+    """The processor with its leases kept, and its calls observed."""
     answering: LLMClient = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
     if stand_in is not None:  # outside the prices, which are the provider's
         answering = KeylessClient(answering, stand_in)
     if settings.llm_log_content:
         answering = with_content_logged(answering)
     metered = MeteredEvents(events)
-    retrying = RetryingClient(
+    asking = patient(
         ObservedClient(answering, metered),
-        max_attempts=settings.worker_max_attempts,
-        backoff_seconds=settings.worker_backoff_seconds,
-        max_backoff_seconds=settings.worker_max_backoff_seconds,
+        settings,
+        is_for_stand_in=lambda job: stand_in is not None and job.api_key is None,
+        slots=slots or Slots(settings.worker_concurrency, settings.priority_weights()),
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
         processor = JobProcessor(
             store,
             log,
-            retrying,
+            asking.client,
             metered,
             leases,
             streams=streams,
@@ -142,6 +144,7 @@ async def connect_processor(
             max_runs=settings.worker_max_runs,
             limits=limits,
             told_again=events,
+            hold_seconds=asking.holds.seconds,
         )
         JOBS_IN_FLIGHT.set_function(lambda: processor.meter.running)
         yield processor
@@ -190,6 +193,7 @@ async def run(
         source = source_of(settings.llm_app_name, "worker")
         log = KafkaResultLog(producer, settings.kafka_result_topic, source, reader)
         limits = redis_limits(settings.limit_table(), settings.own_prices(), redis, store.is_available, None)
+        slots = Slots(settings.worker_concurrency, settings.priority_weights())
         processor = await stack.enter_async_context(
             connect_processor(
                 settings,
@@ -201,6 +205,7 @@ async def run(
                 cache=RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
                 limits=limits,
                 stand_in=stand_in,
+                slots=slots,
             )
         )
         condition = RedisStoreCondition(redis.batches, settings.kafka_result_topic)
@@ -213,7 +218,7 @@ async def run(
             jobs, dead_letters, MeteredEvents(events), settings.model_defaults(), caller_keys, lanes=lanes
         )
         handle = _handle(handler, tracing, settings.kafka_consumer_group, lanes)
-        dispatcher = Dispatcher(handle, _limits(settings), sink.settled, lanes)
+        dispatcher = Dispatcher(handle, _limits(settings), sink.settled, lanes, slots)
         await stack.enter_async_context(
             serve_health(settings.worker_health_host, settings.worker_health_port, store.is_available)
         )

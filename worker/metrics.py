@@ -60,6 +60,20 @@ DEAD_LETTERS = Counter("llm_dead_letters", "Records that can never become a resu
 JOBS_IN_FLIGHT = Gauge("llm_jobs_in_flight", "Jobs that run in this worker")
 WAITING_JOBS = Gauge("llm_worker_waiting_jobs", "Jobs of this worker's partitions that it has not begun")
 DUPLICATE_RECORDS = Counter("llm_duplicate_records", "Records whose job had ended already: no call was made")
+FALLBACKS = Counter(
+    "llm_fallbacks",
+    "Answers of another model, because the one that was asked for is away",
+    ("model", "answered_by"),
+)
+BREAKER_OPEN = Gauge(
+    "llm_breaker_open",
+    "1 until calls are answered again: of the provider, or of one model there",
+    ("circuit",),
+)
+BREAKER_OPENS = Counter("llm_breaker_opens", "How often a circuit opened", ("circuit",))
+LIMITED_KEYS = Gauge("llm_limited_keys", "Provider keys whose calls at once are limited, since a 429")
+LIMITED_KEYS_CALLS = Gauge("llm_limited_keys_calls", "Calls at once that they are good for together")
+KEY_WAITS = Counter("llm_key_waits", "Calls that had to wait because of their key's limit")
 LEASES_LOST = Counter("llm_leases_lost", "Runs whose job went to another worker before they ended")
 
 
@@ -119,6 +133,8 @@ def _count_call(call: ProviderCalled) -> None:
     if call.prompt_tokens is not None and call.completion_tokens is not None:
         series.input_tokens.observe(call.prompt_tokens)
         series.output_tokens.observe(call.completion_tokens)
+    if call.fallback_for is not None and is_answered:
+        FALLBACKS.labels(model_label(call.fallback_for), model_label(call.model)).inc()
     if call.cost_usd is not None:
         series.cost_usd.inc(call.cost_usd)
     elif is_answered:

@@ -3,14 +3,16 @@
 LLMError
 ├── RateLimited      429; try again after a while
 ├── Unavailable      no connection, or 5xx: the provider did no work that it will charge
+│   └── CircuitOpen  it has failed too often just now: nothing was asked
 ├── OutcomeUnknown   the call went out and no answer came back: it may be charged
 └── Rejected         asking again would fail again
+    └── ModelUnavailable  another model may answer
 """
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.domain.errors import ErrorCode
 from shared.domain.job import Job, JobId
@@ -46,6 +48,8 @@ class Completion:
     """Of the prompt: the provider had them cached, and charges less."""
     cost_usd: float | None = None
     """None: the price is not known."""
+    is_fallback: bool = False
+    """Another model than the one that was asked for."""
     attempts: int = 1
     rate_limited: bool = False
     possible_duplicate_charge: bool = False
@@ -62,6 +66,8 @@ class LLMError(Exception):
         self.attempts = 1
         self.rate_limited = False
         self.possible_duplicate_charge = False
+        self.retry_after_seconds: float | None = None
+        """None: nobody knows."""
 
 
 class RateLimited(LLMError):
@@ -75,6 +81,18 @@ class RateLimited(LLMError):
 class Unavailable(LLMError):
     """No connection, or 5xx."""
 
+    blames: Literal["provider", "model"] | None = None
+    """Who has failed for sure; None: it may pass with the next call."""
+
+
+class CircuitOpen(Unavailable):
+    """It has failed too often just now: nothing was asked."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(ErrorCode.UPSTREAM_UNAVAILABLE, message)
+        self.attempts = 0
+        self.retry_after_seconds = retry_after_seconds
+
 
 class OutcomeUnknown(LLMError):
     """The call went out, and no usable answer came back."""
@@ -82,6 +100,10 @@ class OutcomeUnknown(LLMError):
 
 class Rejected(LLMError):
     """The provider refuses this call."""
+
+
+class ModelUnavailable(Rejected):
+    """The provider has no such model for this key."""
 
 
 class ResultLog(Protocol):

@@ -9,7 +9,7 @@ from shared.domain.errors import ErrorCode, JobError, job_error
 from shared.domain.job import Job
 from shared.domain.result import Failed, Succeeded
 from shared.ports import Begun
-from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, RateLimited
+from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown
 
 
 class RunReport:
@@ -44,6 +44,7 @@ class RunReport:
             confidence=completion.confidence,
             usage=completion.usage,
             provider_answer=completion.answer,
+            is_fallback=completion.is_fallback,
         )
 
     def shared(self, end: Succeeded | Failed) -> Succeeded | Failed:
@@ -126,7 +127,7 @@ def provider_error(fault: LLMError, job: Job) -> JobError:
     details: dict[str, JsonValue] = {}
     if fault.provider_message:
         details["provider_message"] = fault.provider_message
-    if isinstance(fault, RateLimited) and fault.retry_after_seconds is not None:
+    if fault.retry_after_seconds is not None:
         details["retry_after_seconds"] = fault.retry_after_seconds
     if isinstance(fault, OutcomeUnknown) and job.on_unknown == "fail":
         # Final: asked again under its id, the job must not be called a second time.

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,6 +96,7 @@ class JobProcessor:
         store_away_seconds: float = _STORE_AWAY_SECONDS,
         limits: JobLimits | None = None,
         told_again: EventSink | None = None,
+        hold_seconds: Callable[[Job], float] = lambda _: 0.0,
     ) -> None:
         self._store = store
         self._log = log
@@ -108,6 +110,8 @@ class JobProcessor:
         self._limits = limits
         self._told_again = told_again if told_again is not None else events
         """Takes facts about jobs that ended before; nobody counts them."""
+        self._hold_seconds = hold_seconds
+        """After which to look again at a job that could not be called now; 0: it may begin."""
         self.meter = RunMeter()
         self._processing: set[JobId] = set()
 
@@ -144,6 +148,9 @@ class JobProcessor:
         async with self._sharing.share(run, job) as share:
             if share.look_again_seconds is not None:
                 return LookAgain(share.look_again_seconds)
+            needs_call = share.answer is None and not must_be_cached(job)
+            if needs_call and (seconds := self._hold_seconds(job)):
+                return LookAgain(seconds)
             return await self._process_alone(
                 job, run, share, is_suspect=is_suspect, needs_history=needs_history
             )

@@ -1,9 +1,11 @@
 """The worker's settings."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
+from shared.domain.job import ANY_MODEL
 from shared.settings import Port, PositiveSeconds, ServiceSettings
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -26,6 +28,12 @@ class WorkerSettings(ServiceSettings):
         description="Server of a local model (`python -m worker.llm.local_model --port 8002`), asked in "
         "place of every model while there is neither OPENAI_API_KEY nor OPENAI_BASE_URL; the answer's "
         "`model` says so",
+    )
+    llm_fallback_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        examples=["gpt-4o-mini,gpt-3.5-turbo"],
+        description="Models that are asked in turn when the one that was asked for is away, comma separated; "
+        "the answer's `model` says which one spoke; empty: none",
     )
     kafka_consumer_group: str = Field(
         "llm-workers", min_length=1, description="Consumer group of the workers"
@@ -60,12 +68,21 @@ class WorkerSettings(ServiceSettings):
     worker_max_runs: int = Field(
         3, ge=1, description="Runs of a job that may die with their worker before it is dead-lettered"
     )
-    worker_max_attempts: int = Field(5, ge=1, description="Provider calls of one run")
+    worker_max_attempts: int = Field(5, ge=1, description="Provider calls of one run to one model")
     worker_backoff_seconds: PositiveSeconds = Field(
         0.5, description="First pause between two provider calls; doubles"
     )
     worker_max_backoff_seconds: PositiveSeconds = Field(
         30, description="Longest pause that the worker chooses itself"
+    )
+    worker_breaker_failures: int = Field(
+        20,
+        ge=0,
+        description="Calls in a row without a connection, or to one model with 5xx, after which no more go "
+        "out for a while; half of the last hundred (at least 20) count as well; 0: never",
+    )
+    worker_breaker_seconds: PositiveSeconds = Field(
+        5, description="How long none goes out; then three at a time try whether it is back"
     )
     worker_connect_timeout_seconds: PositiveSeconds = Field(10, description="Time to connect to the provider")
     worker_read_timeout_seconds: PositiveSeconds = Field(
@@ -91,6 +108,20 @@ class WorkerSettings(ServiceSettings):
     worker_health_port: Port = Field(
         8001, description="Port of /health/live and /health/ready; 0 takes a free one"
     )
+
+    @field_validator("llm_fallback_models", mode="before")
+    @classmethod
+    def _name_models(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if not names:
+            raise ValueError("it names no model")
+        if ANY_MODEL in names:
+            raise ValueError(f"{ANY_MODEL} names no model")
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"it names {repeated[0]} twice")
+        return names
 
     @model_validator(mode="after")
     def _worker_is_consistent(self) -> Self:

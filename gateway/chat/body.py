@@ -101,4 +101,5 @@ class ChatCompletionBody(ChatParameters):
             metadata=self.metadata,
             api_key=api_key,
             traceparent=traceparent,
+            wait_seconds=self.deadline_seconds,
         )

@@ -41,12 +41,14 @@ async def _submit(
     request: Request, state: AppState, preferences: Preferences, *, is_async: bool = False
 ) -> Response:
     check_media_type(request.headers.get("content-type"), request.headers.get("content-encoding"))
-    job = heed_priority(request, heed_cache_control(request, _job(request, await request.body(), state)))
+    wait_seconds = preferences.wait_seconds
+    asked = _job(request, await request.body(), state, wait_seconds)
+    job = heed_priority(request, heed_cache_control(request, asked))
     request.state.request_id = job.id.request_id
     request.state.caller = caller = Caller()
     is_stream = job.is_streamed and not is_async
     outcome = await state.service.submit(
-        job, 0 if is_stream else preferences.wait_seconds, caller, is_strict=preferences.is_strict
+        job, 0 if is_stream else wait_seconds, caller, is_strict=preferences.is_strict
     )
     state.stats.count_outcome(outcome)
     state.door.learn(outcome, request.state.started_at)
@@ -66,10 +68,16 @@ def _prefer(request: Request) -> str:
     return ", ".join(request.headers.getlist("prefer"))
 
 
-def _job(request: Request, raw: bytes, state: AppState) -> Job:
+def _job(request: Request, raw: bytes, state: AppState, wait_seconds: float) -> Job:
     body = parse_invoke_body(raw)
     request_id = read_idempotency_key(request.headers.getlist("idempotency-key"), body.request_id)
     if request_id != body.request_id:
         body = body.model_copy(update={"request_id": request_id})
     check_key_is_accepted(body.openai_api_key, state, request_id)
-    return job_from_body(body, state.defaults, owner=owner_of(request), traceparent=request.state.traceparent)
+    return job_from_body(
+        body,
+        state.defaults,
+        owner=owner_of(request),
+        traceparent=request.state.traceparent,
+        wait_seconds=wait_seconds,
+    )

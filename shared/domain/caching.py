@@ -44,8 +44,8 @@ def must_be_cached(job: Job) -> bool:
 
 
 def is_complete(result: Succeeded | Failed) -> bool:
-    """Whether it may be kept for others: every choice said all that it had to say."""
-    if not isinstance(result, Succeeded):
+    """Whether it may be kept for others: every choice is whole, and the right model said it."""
+    if not isinstance(result, Succeeded) or result.is_fallback:
         return False
     choices = (result.provider_answer or {}).get("choices") or [{"finish_reason": result.finish_reason}]
     return all(choice.get("finish_reason") in _WHOLE for choice in choices)

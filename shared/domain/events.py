@@ -23,7 +23,7 @@ class ProviderCalled:
     owner: str
     request_id: str
     model: str
-    """That was asked for."""
+    """That was asked."""
     attempt: int
     outcome: str
     latency_ms: float
@@ -34,6 +34,8 @@ class ProviderCalled:
     """Of the prompt: the provider had them cached."""
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    fallback_for: str | None = None
+    """The model that the job named, if another one was asked."""
     event: Literal["provider_called"] = "provider_called"
     timestamp: str = field(default_factory=rfc3339_now)
     worker: str = field(default_factory=replica_name)

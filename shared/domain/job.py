@@ -83,11 +83,20 @@ class Job:
     """The lane it waits in: how soon, not what is asked."""
     is_direct: bool = field(default=False, compare=False)
     """Its record was written by no gateway, so no gateway has a line about it in its log."""
+    wait_seconds: float = field(default=0.0, compare=False)
+    """How long its caller waits for the answer; 0: nobody does, or nobody says so."""
+    fallback_for: str | None = field(default=None, compare=False)
+    """The model that was asked for, once a worker asks another one in its place."""
     fingerprint: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
             object.__setattr__(self, "fingerprint", _fingerprint(self))
+
+    def is_waited_for(self, after_seconds: float = 0.0) -> bool:
+        """Whether its caller still waits, now or some time after now."""
+        waited_seconds = (datetime.now(UTC) - self.created_at).total_seconds()
+        return waited_seconds + after_seconds < self.wait_seconds
 
     @property
     def trace_id(self) -> str | None:
@@ -109,6 +118,7 @@ def job_from_body(
     is_verbatim: bool = False,
     record: RecordPosition | None = None,
     is_direct: bool = False,
+    wait_seconds: float = 0.0,
 ) -> Job:
     """Apply the defaults; `InvalidRequest` for a model that is not served."""
     model = body.model or defaults.model
@@ -131,6 +141,7 @@ def job_from_body(
         traceparent=traceparent,
         record=record,
         is_direct=is_direct,
+        wait_seconds=wait_seconds,
         fingerprint=fingerprint,
     )
 

@@ -54,6 +54,8 @@ class Succeeded(_Ended):
     usage: Usage | None = None
     provider_answer: dict[str, Any] | None = None
     """All that the provider sent, but for the message of its first choice, which is `message`."""
+    is_fallback: bool = Field(default=False, exclude=True)
+    """Another model than the one that was asked for made it; known where it was made."""
     from_cache: Literal[True] | None = None
     """Another job's call made it."""
 

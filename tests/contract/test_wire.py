@@ -5,6 +5,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ EVENTS: dict[str, Event] = {
         cached_tokens=0,
         completion_tokens=3,
         cost_usd=0.00000315,
+        fallback_for="gpt-4o",
         timestamp=TOLD_AT,
         worker="worker-1-77",
     ),
@@ -228,6 +230,19 @@ def test_golden_files_are_written_on_demand_and_compared_letter_by_letter(tmp_pa
 def test_golden_files_are_not_written_in_ci(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="CI=true"):
         GoldenFiles(tmp_path, {"UPDATE_GOLDEN": "1", "CI": "true"})
+
+
+def test_how_long_a_caller_waits_travels_along_and_nothing_is_said_of_nobody() -> None:
+    waited_for = replace(read(QUESTION), wait_seconds=55.0)
+    _, value, headers = job_to_record(waited_for, "gateway-1")
+    assert dict(headers)["llm_wait_ms"] == b"55000"
+    assert job_from_record(value, headers, SENT_AT_MS, DEFAULTS).wait_seconds == 55
+    assert "llm_wait_ms" not in dict(job_to_record(read(QUESTION), "gateway-1")[2])
+
+
+@pytest.mark.parametrize("told", [b"", b"-1", b"1.5", b"soon", b"1" * 5000, b"\xff", None])
+def test_a_wait_that_is_no_number_is_as_good_as_none(told: bytes | None) -> None:
+    assert read(QUESTION, [("llm_wait_ms", told)]).wait_seconds == 0
 
 
 # --- Tolerant: headers ---

@@ -148,6 +148,19 @@ ERRORS = [
     Panel("Provider calls by outcome", [("{{outcome}}", _sum(_CALLS, "outcome"))], "reqps"),
     Panel("Repeated calls, by why", [("{{reason}}", _sum("llm_retries_total", "reason"))], "reqps"),
     Panel(
+        "Held back: circuits that are open, keys with a limit",
+        [
+            ("circuit of {{circuit}}", f"max by (circuit) (llm_breaker_open{{{NS}}})"),
+            ("keys with a limit", f"sum(llm_limited_keys{{{NS}}})"),
+            ("calls at once of these keys", f"sum(llm_limited_keys_calls{{{NS}}})"),
+        ],
+    ),
+    Panel(
+        "Answers of another model",
+        [("{{model}} by {{answered_by}}", _sum("llm_fallbacks_total", "model, answered_by"))],
+        "reqps",
+    ),
+    Panel(
         "Charged twice, perhaps; buried; leases lost",
         [
             ("possible duplicate charges", _sum("llm_possible_duplicate_calls_total")),
@@ -155,7 +168,6 @@ ERRORS = [
             ("leases lost", _sum("llm_leases_lost_total")),
         ],
         "reqps",
-        width=16,
     ),
 ]
 MONEY = [

@@ -49,4 +49,5 @@ def _called(
         cached_tokens=completion.cached_tokens if completion is not None else None,
         completion_tokens=usage.completion_tokens if usage is not None else None,
         cost_usd=completion.cost_usd if completion is not None else None,
+        fallback_for=job.fallback_for,
     )

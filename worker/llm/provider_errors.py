@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from shared.domain.errors import ErrorCode
-from worker.ports import LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
+from worker.ports import LLMError, ModelUnavailable, OutcomeUnknown, RateLimited, Rejected, Unavailable
 
 _LONGEST_WORDS = 500
 _LONGEST_PAUSE_SECONDS = 86_400.0
+_NO_SUCH_MODEL = "model_not_found"
 _KEY = re.compile(r"\bsk-[\w*.-]+")
 _CODES = {
     "insufficient_quota": ErrorCode.UPSTREAM_QUOTA_EXCEEDED,
@@ -52,11 +53,10 @@ def provider_error(status: int, headers: Mapping[str, str], body: bytes | bytear
         # Somebody before the model gave up waiting; the model may not have.
         return OutcomeUnknown(ErrorCode.UPSTREAM_TIMEOUT, f"The provider answered {status}")
     if status in (408, 409) or status >= 500:  # noqa: PLR2004
-        return Unavailable(
-            ErrorCode.UPSTREAM_UNAVAILABLE, f"The provider answered {status}", provider_message=_words(error)
-        )
+        return _unavailable(status, error)
     message = f"The provider refused the request with {status}"
-    return Rejected(ErrorCode.UPSTREAM_REJECTED, message, provider_message=_words(error))
+    refused = ModelUnavailable if status == 404 else Rejected  # noqa: PLR2004
+    return refused(ErrorCode.UPSTREAM_REJECTED, message, provider_message=_words(error))
 
 
 def error_inside(error: Any) -> LLMError:
@@ -77,7 +77,18 @@ def words_without_key(words: str | None, key: str) -> str | None:
     return _KEY.sub("sk-***", whole)[:_LONGEST_WORDS]
 
 
+def _unavailable(status: int, error: dict[str, Any]) -> Unavailable:
+    fault = Unavailable(
+        ErrorCode.UPSTREAM_UNAVAILABLE, f"The provider answered {status}", provider_message=_words(error)
+    )
+    fault.blames = "model" if status >= 500 else None  # noqa: PLR2004
+    return fault
+
+
 def _known(error: dict[str, Any]) -> Rejected | None:
+    if error.get("code") == _NO_SUCH_MODEL:
+        message = "The provider does not have the model, or not for this key"
+        return ModelUnavailable(ErrorCode.UPSTREAM_REJECTED, message, provider_message=_words(error))
     code = _CODES.get(str(error.get("code"))) or _CODES.get(str(error.get("type")))
     return Rejected(code, _MESSAGES[code], provider_message=_words(error)) if code else None
 

@@ -17,7 +17,9 @@ def transport_error(fault: Exception) -> LLMError:
     """The error for no answer at all, or half of one; only what was not sent cannot be charged."""
     name = type(fault).__name__
     if isinstance(fault, _NOTHING_SENT):
-        return Unavailable(ErrorCode.UPSTREAM_UNAVAILABLE, f"No connection: {name}")
+        away = Unavailable(ErrorCode.UPSTREAM_UNAVAILABLE, f"No connection: {name}")
+        away.blames = "provider"
+        return away
     if isinstance(fault, TimeoutError):
         return OutcomeUnknown(ErrorCode.UPSTREAM_TIMEOUT, "The provider went silent during the call")
     if isinstance(fault, aiohttp.ClientResponseError) or isinstance(fault.__cause__, ContentEncodingError):

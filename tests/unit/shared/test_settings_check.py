@@ -69,7 +69,7 @@ WRONG = [
     for name, field in settings.model_fields.items()
     if name not in ANY_TEXT
     for value in wrong_values(field)
-    if not (name == "llm_supported_models" and value != ",")
+    if not (name in ("llm_supported_models", "llm_fallback_models") and value != ",")
 ]
 
 

@@ -10,8 +10,8 @@ from shared.domain.priority import PRIORITIES, Priority, lanes_of, parse_weights
 from tests.unit.worker.test_dispatcher import FakeConsumer, FakeRecord, limits, settle, until
 from worker.dispatcher import Dispatcher, Lanes
 from worker.lane_gate import LaneGate
-from worker.lane_slots import LaneSlots
 from worker.ports import Record
+from worker.slots import Slots
 from worker.window import Window
 
 TOPICS = lanes_of("jobs")
@@ -194,7 +194,7 @@ async def test_who_leaves_keeps_no_lane_waiting() -> None:
 
 
 async def test_a_waiter_that_is_cut_off_takes_no_slot_along() -> None:
-    slots = LaneSlots(1, WEIGHTS)
+    slots = Slots(1, WEIGHTS)
     await slots.acquire("normal")
     given, waiting, last = (asyncio.create_task(slots.acquire("low")) for _ in range(3))
     await settle()

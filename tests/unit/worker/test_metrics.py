@@ -76,6 +76,12 @@ def test_a_call_that_failed_has_its_error_and_costs_nothing() -> None:
     assert grown(call, "llm_unpriced_answers_total") == 0
 
 
+def test_an_answer_of_another_model_is_counted_for_both() -> None:
+    labels = {"model": "asked-for", "answered_by": "m"}
+    assert grown(called(fallback_for="asked-for", **ANSWERED), "llm_fallbacks_total", **labels) == 1
+    assert grown(called("UPSTREAM_TIMEOUT", fallback_for="asked-for"), "llm_fallbacks_total", **labels) == 0
+
+
 def ended(result: Succeeded | Failed, **more: Any) -> Event:
     return job_event(replace(make_job(), id=JOB), result.model_copy(update=more))
 

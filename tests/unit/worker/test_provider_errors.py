@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.errors import ErrorCode
 from worker.llm.provider_errors import provider_error, words_without_key
-from worker.ports import LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
+from worker.ports import LLMError, ModelUnavailable, OutcomeUnknown, RateLimited, Rejected, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from worker.ports import LLMError, OutcomeUnknown, RateLimited, Rejected, Unavai
         (400, {"code": "anything else"}, Rejected, ErrorCode.UPSTREAM_REJECTED),
         (401, {}, Rejected, ErrorCode.UPSTREAM_AUTHENTICATION),
         (403, {}, Rejected, ErrorCode.UPSTREAM_AUTHENTICATION),
-        (404, {"code": "model_not_found"}, Rejected, ErrorCode.UPSTREAM_REJECTED),
+        (404, {"code": "model_not_found"}, ModelUnavailable, ErrorCode.UPSTREAM_REJECTED),
         (429, {}, RateLimited, ErrorCode.UPSTREAM_RATE_LIMITED),
         (429, {"code": "insufficient_quota"}, Rejected, ErrorCode.UPSTREAM_QUOTA_EXCEEDED),
         (500, {}, Unavailable, ErrorCode.UPSTREAM_UNAVAILABLE),

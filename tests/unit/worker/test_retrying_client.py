@@ -1,8 +1,8 @@
 """One retry layer, bounded by attempts and by the job's deadline."""
 
 import asyncio
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,7 @@ from worker.llm.observed_client import ObservedClient
 from worker.llm.retrying_client import RetryingClient
 from worker.ports import (
     CallHistory,
+    CircuitOpen,
     Completion,
     LLMError,
     OutcomeUnknown,
@@ -158,3 +159,121 @@ async def test_calls_are_known_also_when_the_run_is_cut_off() -> None:
     await asyncio.gather(run, return_exceptions=True)
     # Then both calls are known, and that the first may be charged too
     assert (history.calls, history.may_have_charged_twice) == (2, True)
+
+
+# --- while the circuit is open ---
+
+
+class Outage:
+    """An open circuit, for so many looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def seconds(self, job: Job) -> float:
+        return 0.001 if self.looks else 0.0
+
+    def refusal(self) -> LLMError:
+        self.looks -= 1
+        return CircuitOpen("nothing was asked", 0.001)
+
+
+@dataclass
+class BehindCircuit:
+    """Refuses while the outage lasts, then does as `inner`."""
+
+    inner: ScriptedLLM
+    outage: Outage
+    refusals: int = 0
+
+    async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
+        if self.outage.looks:
+            self.refusals += 1
+            raise self.outage.refusal()
+        return await self.inner.complete(job, attempt, tell)
+
+
+def behind_circuit(
+    inner: ScriptedLLM, outage: Outage, max_attempts: int = 3
+) -> tuple[RetryingClient, BehindCircuit]:
+    gated = BehindCircuit(inner, outage)
+    client = RetryingClient(
+        gated,
+        max_attempts=max_attempts,
+        backoff_seconds=0.001,
+        max_backoff_seconds=0.001,
+        circuit_seconds=outage.seconds,
+    )
+    return client, gated
+
+
+def waited_for() -> Job:
+    return replace(make_job(), wait_seconds=60)
+
+
+async def test_a_caller_who_waits_is_told_at_once_that_nobody_can_be_asked() -> None:
+    client, gated = behind_circuit(ScriptedLLM([]), Outage(99))
+    with pytest.raises(CircuitOpen) as told:
+        await client.complete(waited_for(), CallHistory(1))
+    assert (gated.refusals, told.value.attempts, told.value.retry_after_seconds) == (1, 0, 0.001)
+
+
+async def test_a_caller_whose_job_was_under_way_keeps_its_tries() -> None:
+    outage = Outage(0)
+    llm = ScriptedLLM([away()])
+    client, gated = behind_circuit(llm, outage, max_attempts=4)
+    history = CallHistory(1, calls=1)  # its first call failed and opened the circuit
+    outage.looks = 2
+    completion = await client.complete(waited_for(), history)
+    assert (gated.refusals, llm.attempts, completion.attempts) == (2, [2, 3], 3)
+
+
+async def test_these_tries_are_bounded() -> None:
+    client, gated = behind_circuit(ScriptedLLM([]), Outage(99))
+    with pytest.raises(CircuitOpen) as told:
+        await client.complete(waited_for(), CallHistory(1, calls=1))
+    assert (gated.refusals, told.value.attempts) == (3, 1)
+
+
+async def test_a_job_that_nobody_waits_for_stays_until_it_can_be_asked() -> None:
+    llm = ScriptedLLM([])
+    client, gated = behind_circuit(llm, Outage(7))
+    completion = await client.complete(make_job(), CallHistory(1))
+    assert (gated.refusals, llm.attempts, completion.attempts) == (7, [1], 1)
+
+
+async def test_a_job_whose_caller_has_gone_stays_too() -> None:
+    gone = replace(waited_for(), created_at=datetime.now(UTC) - timedelta(seconds=61))
+    client, gated = behind_circuit(ScriptedLLM([]), Outage(7))
+    await client.complete(gone, CallHistory(1))
+    assert gated.refusals == 7
+
+
+async def test_it_does_not_stay_beyond_its_deadline() -> None:
+    client, _ = behind_circuit(ScriptedLLM([]), Outage(10**9))
+    with pytest.raises(CircuitOpen):
+        await client.complete(make_job(deadline_in=timedelta(seconds=1)), CallHistory(1))
+
+
+async def test_tries_that_found_the_provider_away_do_not_end_a_job_that_nobody_waits_for() -> None:
+    # Given a circuit that every failure opens
+    outage = Outage(0)
+
+    class Failing(ScriptedLLM):
+        async def complete(self, job: Job, attempt: int, tell: Tell | None = None) -> Completion:
+            outage.looks = 2 if self.faults else 0
+            return await super().complete(job, attempt, tell)
+
+    llm = Failing([away() for _ in range(6)])
+    client, _ = behind_circuit(llm, outage, max_attempts=3)
+    completion = await client.complete(make_job(), CallHistory(1))
+    assert completion.attempts == 7
+
+
+async def test_a_key_that_is_to_be_left_alone_costs_no_try() -> None:
+    holds = [RateLimited("nothing was asked", retry_after_seconds=0.001) for _ in range(9)]
+    for hold in holds:
+        hold.attempts = 0
+    llm = ScriptedLLM([*holds])
+    completion = await retrying(llm, max_attempts=2).complete(make_job(), CallHistory(1))
+    assert (completion.attempts, set(llm.attempts)) == (1, {1})

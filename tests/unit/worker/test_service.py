@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
 
+from shared.adapters.memory_response_cache import MemoryResponseCache
 from shared.adapters.memory_result_store import MemoryResultStore
+from shared.domain.caching import CachePolicy
 from shared.domain.errors import ErrorCode
 from shared.domain.events import JobFailed, JobFinished
 from shared.domain.job import Job, JobId
@@ -26,8 +28,18 @@ from shared.ports import (
 )
 from tests.support.jobs import RecordingSink, make_job, make_success
 from tests.support.processors import make_processor
+from worker.call_sharing import CallSharing
 from worker.leases import Leases, keep_leases
-from worker.ports import CallHistory, Completion, LLMError, OutcomeUnknown, Partial, RateLimited, Rejected
+from worker.ports import (
+    CallHistory,
+    CircuitOpen,
+    Completion,
+    LLMError,
+    OutcomeUnknown,
+    Partial,
+    RateLimited,
+    Rejected,
+)
 from worker.result_log import NoResultLog
 from worker.service import Done, JobProcessor, LookAgain, Poisoned
 
@@ -522,3 +534,64 @@ async def test_a_store_that_leaves_just_now_is_not_taken_for_one_that_knows(
         job = make_job(on_unknown=on_unknown)
         assert isinstance(await processor.process(job, may_have_run=True), LookAgain)
         assert llm.calls == []
+
+
+async def test_a_job_that_is_held_does_not_begin_and_begins_when_it_is_not(
+    store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases
+) -> None:
+    holds = [3.0, 0.0]
+    processor = make_processor(store, llm, sink, leases, hold_seconds=lambda _: holds.pop(0))
+    job = make_job()
+    # When nobody could be called, then the job stays in the queue, and nothing is known of it
+    assert await processor.process(job) == LookAgain(3.0)
+    assert (await store.get(job.id), llm.calls, processor.meter.running) == (None, [], 0)
+    # And it runs when it is looked at again
+    assert await processor.process(job) == Done()
+    assert llm.calls == [1]
+
+
+async def test_an_answer_that_is_there_is_not_held(
+    store: MemoryResultStore, llm: FakeLLM, sink: RecordingSink, leases: Leases
+) -> None:
+    sharing = CallSharing(MemoryResponseCache(10), CachePolicy("all", 60))
+    known, late = make_job(), make_job()
+    await make_processor(store, llm, sink, leases, sharing=sharing).process(known)
+    processor = make_processor(store, llm, sink, leases, sharing=sharing, hold_seconds=lambda _: 3.0)
+    assert await processor.process(late) == Done()
+    assert llm.calls == [1]
+    assert await processor.process(make_job(user_prompt="something else")) == LookAgain(3.0)
+    # Also one that wants no call is told so
+    assert await processor.process(make_job(user_prompt="x", cache={"mode": "only"})) == Done()
+
+
+async def test_an_answer_of_another_model_is_not_kept_for_others(
+    store: MemoryResultStore, sink: RecordingSink, leases: Leases
+) -> None:
+    class Falling(FakeLLM):
+        async def complete(
+            self, job: Job, history: CallHistory, partial: Partial | None = None
+        ) -> Completion:
+            return replace(await super().complete(job, history, partial), model="other", is_fallback=True)
+
+    llm, sharing = Falling(), CallSharing(MemoryResponseCache(10), CachePolicy("all", 60))
+    processor = make_processor(store, llm, sink, leases, sharing=sharing)
+    for seconds in (0, 1):  # the second asks when the first has its answer
+        job = replace(make_job(), created_at=datetime.now(UTC) + timedelta(seconds=seconds))
+        await processor.process(job)
+        assert (await result_of(store, job)).model == "other"
+    assert len(llm.calls) == 2
+
+
+async def test_a_failure_says_when_to_come_again(
+    processor: JobProcessor, store: MemoryResultStore, llm: FakeLLM
+) -> None:
+    llm.fault, job = CircuitOpen("nothing was asked", 4.5), make_job()
+    await processor.process(job)
+    result = await result_of(store, job)
+    assert isinstance(result, Failed)
+    assert (result.error.error_code, result.error.details, result.attempts) == (
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        {"retry_after_seconds": 4.5},
+        0,
+    )
+    assert result.error.retryable

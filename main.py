@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
-from gateway.app_state import Adapters
-from gateway.main import create_app, serve
+from gateway.adapters import Adapters
+from gateway.main import create_app
 from gateway.ports import JobQueue
 from gateway.queue.inprocess_job_queue import InProcessJobQueue
 from gateway.queue.traced_job_queue import TracedJobQueue
 from gateway.queue_gauge import BoundedJobQueue, QueueGauge, ReadLoad
+from gateway.server import serve
 from gateway.settings import GatewaySettings
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink

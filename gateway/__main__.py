@@ -3,7 +3,8 @@
 from functools import partial
 
 from gateway.key_sealer import KeySealer
-from gateway.main import connect, create_app, serve
+from gateway.main import connect, create_app
+from gateway.server import serve
 from gateway.settings import GatewaySettings
 from shared.garbage_collector import settle_garbage_collector
 from shared.key_file import KeyFile, KeyFileRefused

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.adapters import Adapters
 from gateway.dependencies import DependencyWatch
 from gateway.figures import Amounts, add_up, figures
-from gateway.queue_gauge import QueueGauge
 from gateway.settings import GatewaySettings
 from gateway.stats import Stats
 from gateway.stats_reader import Reading, StatsReader
@@ -20,7 +20,7 @@ from shared.domain.queue_load import QueueLoad
 from shared.domain.replica import Replica, unwell_first
 from shared.domain.timestamps import rfc3339, rfc3339_now
 from shared.domain.totals import SINCE_MS
-from shared.ports import Replicas, ResultStore, StoreUnavailable
+from shared.ports import StoreUnavailable
 
 _WINDOWS = {"last_1_minute": 60, "last_5_minutes": 300, "last_60_minutes": 3_600}
 _MOST_REPLICAS = 200
@@ -31,10 +31,7 @@ class StatsReport:
     """Of the whole service, as one gateway tells it."""
 
     settings: GatewaySettings
-    mode: str
-    store: ResultStore
-    replicas: Replicas
-    gauge: QueueGauge | None
+    adapters: Adapters
     waits: Waits
     stats: Stats
     reader: StatsReader
@@ -44,12 +41,12 @@ class StatsReport:
         """The report, and the sums that it is made of."""
         reading, replicas = await asyncio.gather(self.reader.read(), self._replicas())
         pending = self.stats.pending  # this gateway's last second
-        load = self.gauge.load if self.gauge is not None else None
+        load = gauge.load if (gauge := self.adapters.gauge) is not None else None
         windows = {name: _window(reading, seconds, pending) for name, seconds in _WINDOWS.items()}
         body = {
             "timestamp": rfc3339_now(),
-            "mode": self.mode,
-            "scope": "cluster" if await self.store.is_available() else "process",
+            "mode": self.adapters.mode,
+            "scope": "cluster" if await self.adapters.store.is_available() else "process",
             "verdict": verdict(self._evidence(load, windows["last_1_minute"], replicas)),
             "dependencies": self._known_dependencies(),
             "queue": _queue(load),
@@ -63,23 +60,19 @@ class StatsReport:
 
     async def failed_jobs(self, owner: str) -> list[dict[str, Any]]:
         """Single jobs, which are their owner's alone to see."""
-        return [failure.model_dump(mode="json") for failure in await self.store.failures(owner)]
-
-    @property
-    def _is_distributed(self) -> bool:
-        return self.mode == "distributed"
+        return [failure.model_dump(mode="json") for failure in await self.adapters.store.failures(owner)]
 
     def _known_dependencies(self) -> dict[str, bool | None]:
         seen = self.dependencies
         return {
             "redis": seen.is_store_available if self.settings.redis_enabled else None,
-            "kafka": seen.is_queue_available if self._is_distributed else None,
+            "kafka": seen.is_queue_available if self.adapters.is_distributed else None,
         }
 
     async def _replicas(self) -> Sequence[Replica]:
         """None while the store is away: nobody can be heard then."""
         try:
-            return unwell_first(await self.replicas.read())
+            return unwell_first(await self.adapters.replicas.read())
         except StoreUnavailable:
             return ()
 
@@ -87,7 +80,7 @@ class StatsReport:
         self, load: QueueLoad | None, minute: Mapping[str, Any], replicas: Sequence[Replica]
     ) -> Evidence:
         return Evidence(
-            is_distributed=self._is_distributed,
+            is_distributed=self.adapters.is_distributed,
             is_queue_available=self.dependencies.is_queue_available,
             is_store_available=self.dependencies.is_store_available,
             load=load,

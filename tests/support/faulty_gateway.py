@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import uvicorn
 
-from gateway.app_state import Adapters
+from gateway.adapters import Adapters
 from gateway.http_protocol import http_protocol
 from gateway.main import create_app
 from gateway.ports import QueueUnavailable

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import httpx
 from fastapi import FastAPI
 
-from gateway.app_state import Adapters
+from gateway.adapters import Adapters
 from gateway.main import create_app
 from gateway.settings import GatewaySettings
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams

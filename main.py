@@ -40,8 +40,8 @@ from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
 from worker.llm.routing_client import RoutingClient
 from worker.llm.traced_client import traced
-from worker.main import connect_llm, connect_processor, connect_stand_in
 from worker.ports import LLMClient
+from worker.processor import connect_llm, connect_processor, connect_stand_in
 from worker.result_log import NoResultLog
 from worker.run_meter import RunMeter
 from worker.service import Processor

@@ -19,8 +19,8 @@ setup: $(VENV)/.dev ## install everything, tests included, into .venv
 run: $(VENV)/.app ## the service in one process, on a small local model when there is no key
 	@exec $(BIN)/python main.py
 
-test: $(VENV)/.dev ## the whole suite, two files at a time; finds or starts its own brokers
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone and not campaign" $(ARGS) || [ $$? -eq 5 ]
+test: $(VENV)/.dev ## the whole suite, three files at a time; finds or starts its own brokers
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone and not campaign" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 
 campaigns: $(VENV)/.dev ## chaos, fuzz, agreement and bench in their short forms, as tests (minutes)

@@ -20,11 +20,9 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.running import RunningServers
 from tests.support.server import AnyKafka, AnyRedis
 
-pytestmark = pytest.mark.campaign
-
 _TIMES = 100
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ _CALM_SECONDS = 1.0
 _VAIN_STEPS = 5
 _VAIN_LIMIT = 2 * _ROOM + 1
 _BASE_GROWTH_PER_SECOND = 1 / 60
-_RATE_WEIGHT = 0.3
+_RATE_MEMORY_SECONDS = 2.0
 
 NO_LIMIT = math.inf
 
@@ -40,6 +40,7 @@ class InFlightLimit:
         self.ends_per_second = 0.0
         """As they ended lately."""
         self._ends = 0
+        self._late_ends = self._late_seconds = 0.0
         self._base_seconds = math.inf
         """What a job that meets nobody takes beyond the provider's time: Kafka, Redis, network."""
         self._window = WaitWindow(clock())
@@ -76,17 +77,15 @@ class InFlightLimit:
             self._step(window, now)
 
     def _step(self, window: WaitWindow, now: float) -> None:
-        ends_per_second = max(1, self._ends) / (now - window.began_at)
-        self._ends = 0
-        known = self.ends_per_second or ends_per_second
-        self.ends_per_second = known + _RATE_WEIGHT * (ends_per_second - known)
-        self._note_base(window, now - window.began_at)
+        seconds, ends = now - window.began_at, max(1, self._ends)
+        self._note_rate(ends, seconds)
+        self._note_base(window, seconds)
         wait_seconds = max(0.0, window.mean_wait_seconds - self._base_seconds)
         if self.limit != NO_LIMIT:
             self._steer(window, wait_seconds, now)
         else:
-            self._begin(window, wait_seconds, ends_per_second, now)
-        self._window = WaitWindow(now)
+            self._begin(window, wait_seconds, ends / seconds, now)
+        self._window, self._ends = WaitWindow(now), 0
 
     def _begin(self, window: WaitWindow, wait_seconds: float, ends_per_second: float, now: float) -> None:
         """A limit, if jobs wait too long, or begin to wait with too many behind them: a flood."""
@@ -127,6 +126,13 @@ class InFlightLimit:
     def _lift(self, now: float) -> None:
         self.limit = NO_LIMIT
         self._window, self._ends = WaitWindow(now), 0
+
+    def _note_rate(self, ends: int, seconds: float) -> None:
+        """A window counts for as long as it was: short ones are those that a burst has filled."""
+        kept = math.exp(-seconds / _RATE_MEMORY_SECONDS)
+        self._late_ends = kept * self._late_ends + ends
+        self._late_seconds = kept * self._late_seconds + seconds
+        self.ends_per_second = self._late_ends / self._late_seconds
 
     def _note_base(self, window: WaitWindow, seconds: float) -> None:
         """The least of late: it may grow, slowly, and never so far that nothing would be too long."""

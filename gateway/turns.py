@@ -5,15 +5,20 @@ import random
 import time
 from collections.abc import Callable
 
-_LONGEST_SECONDS = 60.0
-_JITTER_SECONDS = 1.0
+_LONGEST_SECONDS = 300.0
+_GIVEN_SHARE = 0.9
+"""Of what ends: the rest is for who comes anew."""
+_SPREAD_SHARE = 0.5
+_LEAST_SPREAD_SECONDS = 1.0
 
 
 class Turns:
-    """Each refused caller gets the next turn after the one before, as fast as requests end here.
+    """Each refused caller gets the next turn after the one before, little slower than requests end here.
 
-    So those who obey come as fast as they can be served, and not as one. A turn that nobody takes costs
-    nobody more than the longest wait.
+    So those who obey come as fast as they can be served, and not as one. `Retry-After` knows whole seconds
+    alone: told exactly, all of whom the same second was told would come together, and most would be refused
+    again. So each comes up to a quarter of his wait sooner or later than his turn. A turn that nobody takes
+    costs nobody more than the longest wait.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -27,7 +32,9 @@ class Turns:
     def next_seconds(self, ends_per_second: float) -> int:
         """From now, in whole seconds, as `Retry-After` wants them."""
         now = self._clock()
-        pause = 1 / ends_per_second if ends_per_second else _JITTER_SECONDS
+        pause = 1 / (_GIVEN_SHARE * ends_per_second) if ends_per_second else _LEAST_SPREAD_SECONDS
         self._last_at = min(max(self._last_at, now) + pause, now + _LONGEST_SECONDS)
-        jitter_seconds = random.uniform(0, _JITTER_SECONDS)  # noqa: S311
-        return max(1, math.ceil(self._last_at - now + jitter_seconds))
+        wait_seconds = self._last_at - now
+        spread_seconds = max(_LEAST_SPREAD_SECONDS, _SPREAD_SHARE * wait_seconds)
+        jitter_seconds = spread_seconds * random.uniform(-0.5, 0.5)  # noqa: S311
+        return max(1, math.floor(wait_seconds + jitter_seconds + random.random()))  # noqa: S311

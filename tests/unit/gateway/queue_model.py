@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway.in_flight_limit import InFlightLimit
+from gateway.turns import Turns
 
 Started = float
 
@@ -24,6 +25,9 @@ class QueueModel:
         self.waits: list[float] = []
         self.refused = 0
         self.ended = [0] * gateways
+        self.to_come: list[float] | None = None
+        """When those who were refused come again; None: they do not."""
+        self._turns = Turns(lambda: self.now)
         self._waiting: deque[tuple[Started, int]] = deque()
         self._called: list[tuple[float, Started, int]] = []
         self._credit = 0.0
@@ -45,6 +49,9 @@ class QueueModel:
                 due -= 1
                 turn += 1
                 self._arrive(turn % len(self.limits))
+            while self.to_come and self.to_come[0] <= self.now:
+                heapq.heappop(self.to_come)
+                self._arrive(0)
             self._work()
         return self
 
@@ -53,6 +60,9 @@ class QueueModel:
             self._waiting.append((self.now, gateway))
         else:
             self.refused += 1
+            if self.to_come is not None:
+                seconds = self._turns.next_seconds(self.limits[gateway].ends_per_second)
+                heapq.heappush(self.to_come, self.now + seconds)
 
     def _work(self) -> None:
         self._credit = min(self._credit + self.per_second * 0.001, max(1.0, self.per_second * 0.001))

@@ -99,6 +99,30 @@ def test_a_queue_that_others_fill_within_the_allowed_limits_nobody_here() -> Non
     assert model.run(5, 1600.0).refused == 0
 
 
+def test_who_obeys_is_answered_as_soon_as_the_workers_can() -> None:
+    model = QueueModel(MAX_WAIT)
+    model.to_come = []
+    model.run(5, 1600.0).run(10, 10_000.0)
+    assert len(model.to_come) > 50_000
+    # 80,000 are left, which are 40 seconds of work
+    random.seed(7)
+    model.run(65, 0.0)
+    assert model.to_come == []
+    assert model.refused < 4_000
+
+
+def test_ends_that_come_in_bursts_are_not_taken_for_more() -> None:
+    clock = [0.0]
+    limit = InFlightLimit(0, lambda: clock[0])
+    for burst in range(200):
+        clock[0] = 0.1 * (burst // 2) + 0.03 * (burst % 2)
+        for _ in range(10):
+            limit.enter()
+            limit.leave()
+            limit.learn(clock[0], 0)
+    assert limit.ends_per_second == pytest.approx(200, rel=0.1)
+
+
 @pytest.mark.parametrize("wait_seconds", [0.1, 1000.0])
 def test_zero_limits_never(wait_seconds: float) -> None:
     clock = [0.0]
@@ -115,13 +139,13 @@ def test_who_is_refused_gets_a_turn_of_his_own() -> None:
     turns = Turns(lambda: 100.0)
     told = [turns.next_seconds(50) for _ in range(500)]
     assert min(told) == 1
-    assert max(told) == 11
-    assert all(30 <= told.count(second) <= 70 for second in range(2, 11))
+    assert max(told) <= 15
+    assert all(20 <= told.count(second) <= 65 for second in range(2, 9))
 
 
 def test_nobody_is_told_to_wait_for_hours() -> None:
     turns = Turns(lambda: 0.0)
-    assert max(turns.next_seconds(0.001) for _ in range(100)) <= 61
+    assert max(turns.next_seconds(0.001) for _ in range(100)) <= 376
 
 
 def test_turns_are_forgotten_when_there_is_room() -> None:
@@ -137,5 +161,5 @@ def test_turns_pass() -> None:
     turns = Turns(lambda: clock[0])
     for _ in range(300):
         turns.next_seconds(10)
-    clock[0] = 29.5
+    clock[0] = 33.0
     assert turns.next_seconds(10) <= 2

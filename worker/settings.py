@@ -75,6 +75,13 @@ class WorkerSettings(ServiceSettings):
     worker_max_backoff_seconds: PositiveSeconds = Field(
         30, description="Longest pause that the worker chooses itself"
     )
+    worker_least_key_calls: int = Field(
+        1,
+        ge=1,
+        le=100_000,
+        description="Calls at once of a provider key that its 429s leave it; as many as WORKER_CONCURRENCY: "
+        "429s limit no key",
+    )
     worker_breaker_failures: int = Field(
         20,
         ge=0,

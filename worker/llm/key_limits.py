@@ -21,11 +21,13 @@ class KeyLimits:
         *,
         most: int,
         pause_seconds: float,
+        least: int = 1,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own_key = own_key
         self._most = most
         self._pause_seconds = pause_seconds
+        self._least = least
         self._now = now
         self._uses: dict[int, KeyUse] = {}
 
@@ -49,7 +51,7 @@ class KeyLimits:
         use = self._uses.get(name)
         if use is None:
             self._forget_idle()
-            use = self._uses[name] = KeyUse(self._most, self._pause_seconds, self._now)
+            use = self._uses[name] = KeyUse(self._most, self._pause_seconds, self._now, least=self._least)
         return use
 
     def _forget_idle(self) -> None:

@@ -15,8 +15,9 @@ _LOOK_SECONDS = 1.0
 class KeyUse:
     """The calls of one key. It has no limit until the provider answers the first 429."""
 
-    def __init__(self, most: int, pause_seconds: float, now: Callable[[], float]) -> None:
+    def __init__(self, most: int, pause_seconds: float, now: Callable[[], float], *, least: int = 1) -> None:
         self._most = most
+        self._least = least
         self._pause_seconds = pause_seconds
         self._now = now
         self.in_flight = 0
@@ -70,7 +71,7 @@ class KeyUse:
 
     def fail(self, decreases: int, fault: LLMError) -> None:
         """A call failed that began after so many decreases."""
-        if isinstance(fault, RateLimited):
+        if isinstance(fault, RateLimited) and self._least < self._most:
             self._slow_down(decreases, fault.retry_after_seconds)
         self.give_back()
 
@@ -98,7 +99,7 @@ class KeyUse:
         is_first = decreases == self.decreases
         if is_first:
             used = self.in_flight if self.limit is None else min(self.limit, self.in_flight)
-            self.limit, self._answered, self._was_full = max(1, used // 2), 0, False
+            self.limit, self._answered, self._was_full = max(self._least, used // 2), 0, False
             self.decreases += 1
         told = retry_after_seconds if retry_after_seconds is not None else self._pause_seconds * is_first
         pause_seconds = min(told, _LONGEST_PAUSE_SECONDS)

@@ -35,6 +35,7 @@ def patient(
         settings.openai_api_key,
         most=settings.worker_concurrency,
         pause_seconds=settings.worker_backoff_seconds,
+        least=settings.worker_least_key_calls,
     )
     LIMITED_KEYS.set_function(lambda: len(keys.limits))
     LIMITED_KEYS_CALLS.set_function(lambda: sum(keys.limits))

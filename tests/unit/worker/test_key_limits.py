@@ -21,9 +21,9 @@ PAUSE_SECONDS = 0.5
 class Scene:
     """One key, and the calls that are under way with it."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, least: int = 1) -> None:
         self.clock = ManualClock()
-        self.use = KeyUse(most, PAUSE_SECONDS, self.clock)
+        self.use = KeyUse(most, PAUSE_SECONDS, self.clock, least=least)
         self.calls: list[int] = []
 
     def begin(self, calls: int) -> int:
@@ -77,6 +77,22 @@ def test_one_call_is_always_possible() -> None:
         scene.limited()
         scene.rest()
     assert (scene.use.limit, scene.begin(5)) == (1, 1)
+
+
+def test_an_operator_may_leave_a_key_more() -> None:
+    scene = Scene(least=8)
+    for _ in range(9):
+        scene.begin(10)
+        scene.limited(len(scene.calls))
+        scene.rest()
+    assert (scene.use.limit, scene.begin(50)) == (8, 8)
+
+
+def test_a_key_that_keeps_all_is_never_limited() -> None:
+    scene = Scene(least=MOST)
+    scene.begin(40)
+    scene.limited(40)
+    assert (scene.use.limit, scene.begin(50)) == (None, 50)
 
 
 def test_a_round_of_answers_is_worth_one_more() -> None:

@@ -19,7 +19,7 @@ setup: $(VENV)/.dev ## install everything, tests included, into .venv
 run: $(VENV)/.app ## the service in one process, on a small local model when there is no key
 	@exec $(BIN)/python main.py
 
-test: $(VENV)/.dev ## the whole suite, three files at a time; finds or starts its own brokers
+test: $(VENV)/.dev ## the suite without campaigns, three files at a time; finds or starts its own brokers
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone and not campaign" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
 

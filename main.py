@@ -16,7 +16,6 @@ from gateway.settings import GatewaySettings
 from shared.adapters.fallback_result_store import fall_back_to_memory
 from shared.adapters.file_event_sink import FileEventSink
 from shared.adapters.job_limits import memory_limits, redis_limits
-from shared.adapters.kafka_event_sink import connect_kafka_event_sink
 from shared.adapters.late_kafka_producer import connect_late_kafka_producer
 from shared.adapters.memory_answer_streams import MemoryAnswerStreams
 from shared.adapters.memory_limiter import MemoryLimiter
@@ -35,6 +34,7 @@ from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
 from shared.telemetry.tracing import Tracing, tracing_to
+from worker.events import connect_events
 from worker.inprocess_worker import work_in_process
 from worker.llm.local_model import LOCAL_MODEL, is_installed, local_model_server
 from worker.llm.openai_client import connect_openai_client
@@ -174,13 +174,7 @@ async def _connect_events(settings: OneProcessSettings) -> AsyncIterator[EventSi
         connect_late_kafka_producer(
             settings.kafka_bootstrap_servers, settings.llm_app_name, settings.kafka_security()
         ) as producer,
-        connect_kafka_event_sink(
-            producer,
-            metrics_topic=settings.kafka_metrics_topic,
-            error_topic=settings.kafka_error_topic,
-            spool_folder=settings.event_spool_folder(),
-            max_bytes=settings.llm_log_file_max_bytes,
-        ) as sink,
+        connect_events(settings, producer) as sink,
     ):
         yield sink
 

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from shared.adapters.fallback_result_store import FallbackResultStore, fall_back_to_memory
 from shared.adapters.job_limits import redis_limits
-from shared.adapters.kafka_event_sink import KafkaEventSink, connect_kafka_event_sink
+from shared.adapters.kafka_event_sink import KafkaEventSink
 from shared.adapters.kafka_producer import connect_kafka_producer, is_reachable
 from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
@@ -33,6 +33,7 @@ from shared.wire import source_of
 from worker.consuming import consume, lanes_in, limits_in
 from worker.dead_letters import KafkaDeadLetters
 from worker.dispatcher import ONE_LANE, Dispatcher, Handle, Lanes
+from worker.events import connect_events
 from worker.health import serve_health
 from worker.keys.caller_keys import CallerKeys
 from worker.load_report import LoadReport
@@ -105,13 +106,7 @@ async def _connect(settings: WorkerSettings, tracing: Tracing | None) -> AsyncIt
         ) as redis,
         fall_back_to_memory(redis, MemoryResultStore(settings.retention())) as store,
         connect_kafka_producer(settings.kafka_bootstrap_servers, settings.llm_app_name, security) as producer,
-        connect_kafka_event_sink(
-            producer,
-            metrics_topic=settings.kafka_metrics_topic,
-            error_topic=settings.kafka_error_topic,
-            spool_folder=settings.event_spool_folder(),
-            max_bytes=settings.llm_log_file_max_bytes,
-        ) as sink,
+        connect_events(settings, producer) as sink,
     ):
         events: EventSink = sink if tracing is None else TracedEvents(sink, tracing)
         reader = KafkaResultReader(

@@ -80,15 +80,20 @@ def own_kafka() -> Iterator[NoidaKafka]:
         yield kafka
 
 
+def told_to(kafka: NoidaKafka) -> dict[str, str]:
+    """Settings of one process whose facts go there."""
+    return {
+        "KAFKA_ENABLED": "true",
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "REDIS_ENABLED": "false",
+    }
+
+
 def test_facts_wait_on_disk_while_kafka_is_away(
     own_kafka: NoidaKafka, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     """And are sent when it is back."""
-    settings = {
-        "KAFKA_ENABLED": "true",
-        "KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers,
-        "REDIS_ENABLED": "false",
-    }
+    settings = told_to(own_kafka)
     with one_process(tmp_path, **settings, **provider_settings(provider)) as service:
         own_kafka.kill()
         assert httpx.post(f"{service.url}/invoke", json={"user_prompt": "x"}, timeout=60).status_code == 200
@@ -100,11 +105,7 @@ def test_facts_wait_on_disk_while_kafka_is_away(
 def test_facts_wait_on_disk_for_a_kafka_that_is_away_at_the_start(
     own_kafka: NoidaKafka, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    settings = {
-        "KAFKA_ENABLED": "true",
-        "KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers,
-        "REDIS_ENABLED": "false",
-    }
+    settings = told_to(own_kafka)
     own_kafka.kill()
     with one_process(tmp_path, **settings, **provider_settings(provider)) as service:
         (told,) = logged(service.child, "kafka_not_ready")

@@ -46,6 +46,7 @@ def serve(settings: GatewaySettings, app: FastAPI) -> None:
         ws="none",
         timeout_keep_alive=settings.llm_keep_alive_seconds,
         access_log=False,
+        proxy_headers=False,
         log_level="critical",
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )

@@ -197,7 +197,8 @@ class ServiceSettings(BaseSettings):
         24,
         ge=1,
         le=1000,
-        description="Partitions of the topics made at start: the most workers that can share them",
+        description="Partitions of the topics made at start, but of results: the most workers that can share "
+        "them",
     )
     kafka_replication_factor: int = Field(1, ge=1, description="Replicas of the topics made at start")
 

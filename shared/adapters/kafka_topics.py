@@ -23,6 +23,8 @@ _RETRY_SECONDS = 1.0
 _TRY_SECONDS = 10.0
 _LEAST_KEPT = timedelta(days=7)
 MAX_RECORD_BYTES = 4 * 1024 * 1024
+RESULT_PARTITIONS = 3
+"""No group shares them, and every one that a produce request names costs more than the record in it."""
 
 
 async def ensure_topics(
@@ -31,6 +33,7 @@ async def ensure_topics(
     *,
     partitions: int,
     replication_factor: int,
+    own_partitions: Mapping[str, int] | None = None,
     kept: Mapping[str, timedelta] | None = None,
     patience_seconds: float = 60.0,
     security: KafkaSecurity = PLAINTEXT,
@@ -38,12 +41,19 @@ async def ensure_topics(
 ) -> None:
     """Create each topic unless it exists; an existing one keeps its partitions.
 
+    `own_partitions`: topics that have another number of them.
     `kept`: topics whose records are needed for so long; none is kept shorter than Kafka's usual 7 days.
     A broker that is not up yet is waited for; after `patience_seconds` its error is raised. One that refuses
     us, or gives less than `rights`, is `KafkaRefused` at once.
     """
+    own_partitions, kept = own_partitions or {}, kept or {}
     wanted = [
-        NewTopic(name, partitions, replication_factor, topic_configs=_configs((kept or {}).get(name)))
+        NewTopic(
+            name,
+            own_partitions.get(name, partitions),
+            replication_factor,
+            topic_configs=_configs(kept.get(name)),
+        )
         for name in topics
     ]
     give_up_at = time.monotonic() + patience_seconds

@@ -306,7 +306,8 @@ class RedisResultStore:
         owner, request_id, result = told.split(b"\n", 2)
         job_id = JobId(owner.decode(), request_id.decode())
         if result:
-            self._watches.resolve(job_id, load_result(result))
+            if job_id in self._watches:  # who stored it here knows it already
+                self._watches.resolve(job_id, load_result(result))
         else:
             self.followers.wake(job_id)
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.adapters.kafka_topics import RESULT_PARTITIONS
 from shared.domain.priority import lanes_of
 from tests.support.ports import free_port
 from tests.support.server import AnyKafka
@@ -45,7 +46,7 @@ async def test_it_makes_every_topic_once_and_leaves_those_there_are(kafka: AnyKa
     # Given names that no broker knows
     own = uuid4().hex[:8]
     names = {f"KAFKA_{name}_TOPIC": f"{name.lower()}-{own}" for name in NAMES}
-    settings = {**names, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "KAFKA_REQUEST_PARTITIONS": "3"}
+    settings = {**names, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "KAFKA_REQUEST_PARTITIONS": "4"}
     # When it runs
     code, said = await run(tmp_path, **settings)
     # Then all of them are there, and one line says so
@@ -53,11 +54,12 @@ async def test_it_makes_every_topic_once_and_leaves_those_there_are(kafka: AnyKa
     line = orjson.loads(said)
     wanted = {*names.values(), *lanes_of(names["KAFKA_REQUEST_TOPIC"]).values()}
     assert (line["event"], set(line["topics"])) == ("topics_exist", wanted)
-    assert await partitions(kafka, list(wanted)) == dict.fromkeys(wanted, 3)
+    made = dict.fromkeys(wanted, 4) | {names["KAFKA_RESULT_TOPIC"]: RESULT_PARTITIONS}
+    assert await partitions(kafka, list(wanted)) == made
     # And again, as after an upgrade that wants more partitions: what is there stays
     code, said = await run(tmp_path, **settings | {"KAFKA_REQUEST_PARTITIONS": "5"})
     assert code == 0, said
-    assert await partitions(kafka, list(wanted)) == dict.fromkeys(wanted, 3)
+    assert await partitions(kafka, list(wanted)) == made
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,9 @@ run: $(VENV)/.app ## the service in one process, on a small local model when the
 	@exec $(BIN)/python main.py
 
 test: $(VENV)/.dev ## the suite without campaigns, three files at a time; finds or starts its own brokers
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone and not campaign" $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not campaign" $(ARGS)
 
-campaigns: $(VENV)/.dev ## chaos, fuzz, agreement and bench in their short forms, as tests (minutes)
+campaigns: $(VENV)/.dev ## load and faults under load: floods, chaos, fuzz and bench in their short forms (minutes)
 	$(BIN)/python -m pytest -m campaign $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, import contracts

@@ -34,7 +34,7 @@ def test_a_lane_alone_has_all() -> None:
     assert wanted_shares(Offer("", {"high": 0, "normal": 0, "low": 50}, 1), WEIGHTS, 40)["low"] == 1
 
 
-@pytest.mark.alone
+@pytest.mark.campaign
 @pytest.mark.timeout(300)
 def test_a_short_run_shows_the_weights(tmp_path: Path) -> None:
     try:

@@ -13,7 +13,7 @@ from tests.support.provider_process import ScriptedProvider
 from tests.support.server import AnyKafka, AnyRedis
 from tests.support.service_processes import gateway, one_process, worker
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 NARROW = {"LLM_MAX_QUEUE_SECONDS": "3", "WORKER_CONCURRENCY": "2", "WORKER_WINDOW_JOBS": "4"}
 

@@ -19,8 +19,6 @@ from tests.support.server import AnyKafka, AnyRedis
 from tests.support.service_processes import gateway, one_process, worker
 from tests.support.topics import produce, read_until
 
-pytestmark = pytest.mark.alone
-
 SLOTS, WINDOW = 2, 4
 NARROW = {"WORKER_CONCURRENCY": f"{SLOTS}", "WORKER_WINDOW_JOBS": f"{WINDOW}"}
 FLOOD = 60
@@ -90,6 +88,7 @@ def numbers(calls: list[Call], priority: str) -> list[int]:
     return [call.number - calls[0].number for call in calls if call.message.startswith(priority)]
 
 
+@pytest.mark.campaign
 async def test_a_flood_of_low_jobs_holds_no_urgent_one_up(narrow: Narrow, provider: ScriptedProvider) -> None:
     # Given far more low jobs than there is room for
     provider.script(latency_ms=CALL_MS)
@@ -107,6 +106,7 @@ async def test_a_flood_of_low_jobs_holds_no_urgent_one_up(narrow: Narrow, provid
     assert provider.count() == FLOOD + 1
 
 
+@pytest.mark.campaign
 async def test_a_flood_of_high_jobs_does_not_stop_the_low_ones(
     narrow: Narrow, provider: ScriptedProvider
 ) -> None:

@@ -21,8 +21,6 @@ from tests.support.redis_servers import any_binary
 from tests.support.server import AnyKafka
 from tests.support.service_processes import Service, gateway, one_process, worker
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
@@ -47,6 +45,7 @@ async def produce(settings: dict[str, str], request_id: str) -> None:
         await producer.send_and_wait(settings["KAFKA_REQUEST_TOPIC"], record, key=request_id.encode())
 
 
+@pytest.mark.campaign
 def test_a_hundred_at_once_over_three_gateways_are_ten(
     apache_kafka: AnyKafka, own_redis: RedisServer, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
@@ -83,6 +82,7 @@ def test_a_hundred_at_once_over_three_gateways_are_ten(
         assert provider.count() == 10
 
 
+@pytest.mark.campaign
 def test_the_holds_of_the_killed_end_by_themselves(
     apache_kafka: AnyKafka, own_redis: RedisServer, provider: ScriptedProvider, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from tests.support.raw_http import connected, post_head
 from tests.support.server import AnyKafka, AnyRedis
 from tests.support.service_processes import Service, gateway, logged, one_process, worker
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 NARROW = {"LLM_MAX_QUEUE_SECONDS": "0.2", "WORKER_CONCURRENCY": "2", "WORKER_WINDOW_JOBS": "200"}
 CALLERS = 60

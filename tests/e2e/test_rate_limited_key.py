@@ -13,7 +13,7 @@ from tests.support.provider_ledger import Call
 from tests.support.provider_process import ScriptedProvider
 from tests.support.service_processes import one_process
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.campaign
 
 AT_ONCE, JOBS, REFUSED = 32, 400, 24
 

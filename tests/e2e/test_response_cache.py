@@ -202,6 +202,7 @@ async def _all_answers(urls: list[str], asked: str, count: int) -> list[dict[str
         return await asyncio.gather(*(answer(urls[number % len(urls)]) for number in range(count)))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("kill", [False, True], ids=["all live", "leader killed"])
 async def test_a_thousand_equal_calls_over_the_cluster_are_one(
     wide: dict[str, str], provider: ScriptedProvider, tmp_path: Path, prompt: str, kill: bool

@@ -176,6 +176,7 @@ class Callers:
         return lambda: len(self.answers) >= enough
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("before", "after"), [(LAST, TODAY), (TODAY, LAST)], ids=["upgrade", "back again"])
 def test_everything_is_replaced_under_load_and_every_job_is_answered_once(
     trees: dict[str, str],

@@ -226,6 +226,7 @@ class Follower:
                     self.has_begun.set()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "told to stop"])
 async def test_two_hundred_streams_go_on_at_another_gateway(
     apache_kafka: AnyKafka, any_redis: AnyRedis, provider: ScriptedProvider, tmp_path: Path, end: int

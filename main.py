@@ -80,11 +80,11 @@ async def connect(settings: OneProcessSettings, tracing: Tracing | None = None) 
                 NoResultLog(),
                 events,
                 llm,
+                slots=slots,
                 streams=streams,
                 cache=cache,
                 limits=limits,
                 stand_in=stand_in,
-                slots=slots,
             )
         )
         queue = InProcessJobQueue(weights=settings.priority_weights())

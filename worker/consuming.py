@@ -65,7 +65,6 @@ def lanes_in(settings: WorkerSettings) -> Lanes:
 def limits_in(settings: WorkerSettings) -> Limits:
     """How much at once."""
     return Limits(
-        concurrency=settings.worker_concurrency,
         window_jobs=settings.worker_window_jobs,
         window_bytes=settings.worker_window_bytes,
         partition_span=settings.worker_partition_span,

@@ -47,7 +47,6 @@ class Consumer(Protocol):
 class Limits:
     """How much at once."""
 
-    concurrency: int
     window_jobs: int
     window_bytes: int
     partition_span: int
@@ -76,9 +75,10 @@ class Dispatcher:
         self,
         handle: Handle,
         limits: Limits,
+        slots: Slots,
+        *,
         settled: Callable[[], Awaitable[None]] | None = None,
         lanes: Lanes = ONE_LANE,
-        slots: Slots | None = None,
     ) -> None:
         self._handle = handle
         self.lanes = lanes
@@ -87,7 +87,7 @@ class Dispatcher:
         self._limits = limits
         self._window = Window(limits.window_jobs, limits.window_bytes)
         self._gate = LaneGate(self._window, lanes.weights, limits.patience_seconds)
-        self._slots = slots or Slots(limits.concurrency, lanes.weights)
+        self._slots = slots
         self._ledgers: dict[TopicPartition, Ledger] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit_lock = asyncio.Lock()
@@ -106,7 +106,7 @@ class Dispatcher:
     @property
     def slots(self) -> int:
         """How many are processed at once."""
-        return self._limits.concurrency
+        return self._slots.most
 
     def waiting(self, priority: Priority) -> int:
         """Records of a lane that wait here for a slot."""

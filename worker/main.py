@@ -72,7 +72,7 @@ async def run(
         handler = _handler(settings, world, processor, key_file, tracing)
         lanes = lanes_in(settings)
         handle = _handle(handler, tracing, settings.kafka_consumer_group, lanes)
-        dispatcher = Dispatcher(handle, limits_in(settings), world.sink.settled, lanes, slots)
+        dispatcher = Dispatcher(handle, limits_in(settings), slots, settled=world.sink.settled, lanes=lanes)
         loads = RedisQueueLoads(world.redis.batches, settings.kafka_request_topic)
         report = LoadReport(dispatcher, processor.meter, partial(loads.tell, uuid4().hex))
         own = OwnReport(settings, processor.meter, report, stop)
@@ -136,11 +136,11 @@ async def _connect_processor(
                 log,
                 world.events,
                 llm,
+                slots=slots,
                 streams=RedisAnswerStreams(redis),
                 cache=RedisResponseCache(redis.batches, settings.llm_cache_max_entries),
                 limits=limits,
                 stand_in=stand_in,
-                slots=slots,
             )
         )
         await stack.enter_async_context(restore_in_background(redis, condition, world.reader))

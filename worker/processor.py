@@ -68,11 +68,11 @@ async def connect_processor(
     events: EventSink,
     llm: LLMClient,
     *,
+    slots: Slots,
     streams: StreamWriter,
     cache: ResponseCache,
     limits: JobLimits | None = None,
     stand_in: LLMClient | None = None,
-    slots: Slots | None = None,
 ) -> AsyncIterator[JobProcessor]:
     """The processor with its leases kept, and its calls observed."""
     answering: LLMClient = PricedClient(llm, Prices(settings.own_prices(), settings.provider_url()))
@@ -85,7 +85,7 @@ async def connect_processor(
         ObservedClient(answering, metered),
         settings,
         is_for_stand_in=lambda job: stand_in is not None and job.api_key is None,
-        slots=slots or Slots(settings.worker_concurrency, settings.priority_weights()),
+        slots=slots,
     )
     async with keep_leases(store, settings.worker_lease_seconds) as leases:
         processor = JobProcessor(

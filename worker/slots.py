@@ -14,6 +14,7 @@ class Slots:
     """A semaphore whose waiters stand in lanes, and whose holders may do without for a while."""
 
     def __init__(self, most: int, weights: Weights = _ALIKE) -> None:
+        self.most = most
         self._free = most
         self._waiters: WeightedQueue[asyncio.Future[None]] = WeightedQueue(weights)
         self._missing = 0

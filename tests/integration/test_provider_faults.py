@@ -28,6 +28,7 @@ from worker.llm.openai_client import OpenAIClient, connect_openai_client
 from worker.llm.retrying_client import RetryingClient
 from worker.ports import CallHistory, LLMError, OutcomeUnknown, RateLimited, Rejected, Unavailable
 from worker.service import JobProcessor
+from worker.slots import Slots
 
 _KEY = "sk-canary-0123456789"
 _PROMPT = "a canary in the prompt"
@@ -116,7 +117,9 @@ def connect(
 
 def retrying(client: OpenAIClient, sink: RecordingSink) -> RetryingClient:
     observed = ObservedClient(client, sink)
-    return RetryingClient(observed, max_attempts=_ATTEMPTS, backoff_seconds=0.001, max_backoff_seconds=0.001)
+    return RetryingClient(
+        observed, Slots(1), max_attempts=_ATTEMPTS, backoff_seconds=0.001, max_backoff_seconds=0.001
+    )
 
 
 @asynccontextmanager

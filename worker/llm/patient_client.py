@@ -41,11 +41,11 @@ def patient(
     LIMITED_KEYS_CALLS.set_function(lambda: sum(keys.limits))
     retrying = RetryingClient(
         GatedClient(inner, circuits, keys, slots),
+        slots,
         max_attempts=settings.worker_max_attempts,
         backoff_seconds=settings.worker_backoff_seconds,
         max_backoff_seconds=settings.worker_max_backoff_seconds,
         circuit_seconds=circuits.wait_seconds,
-        slots=slots,
     )
     fallback_models = settings.llm_fallback_models
     client = FallbackClient(retrying, fallback_models) if fallback_models else retrying

@@ -47,12 +47,12 @@ class RetryingClient:
     def __init__(
         self,
         inner: LLMClient,
+        slots: Slots,
         *,
         max_attempts: int,
         backoff_seconds: float,
         max_backoff_seconds: float,
         circuit_seconds: CircuitSeconds = lambda _: 0.0,
-        slots: Slots | None = None,
     ) -> None:
         self._inner = inner
         self._slots = slots
@@ -119,9 +119,6 @@ class RetryingClient:
 
     async def _sleep(self, priority: Priority, seconds: float) -> None:
         """A job that pauses holds up nobody."""
-        if self._slots is None:
-            await asyncio.sleep(seconds)
-            return
         async with self._slots.lent(priority):
             await asyncio.sleep(seconds)
 

@@ -10,6 +10,7 @@ from aiokafka.errors import CommitFailedError
 
 from worker.dispatcher import Dispatcher, Limits
 from worker.ports import Record
+from worker.slots import Slots
 
 TOPIC = "jobs"
 FIRST = TopicPartition(TOPIC, 0)
@@ -86,10 +87,8 @@ def consumer() -> FakeConsumer:
     return FakeConsumer()
 
 
-def limits(
-    *, concurrency: int = 100, window_jobs: int = 100, partition_span: int = 100, patience_seconds: float = 60
-) -> Limits:
-    return Limits(concurrency, window_jobs, 1_000_000, partition_span, patience_seconds)
+def limits(*, window_jobs: int = 100, partition_span: int = 100, patience_seconds: float = 60) -> Limits:
+    return Limits(window_jobs, 1_000_000, partition_span, patience_seconds)
 
 
 @pytest.fixture
@@ -99,8 +98,8 @@ async def dispatcher(handler: Handler, consumer: FakeConsumer) -> AsyncIterator[
     await dispatcher.finish(0)
 
 
-def make(handler: Handler, consumer: FakeConsumer, limits: Limits) -> Dispatcher:
-    dispatcher = Dispatcher(handler, limits)
+def make(handler: Handler, consumer: FakeConsumer, limits: Limits, concurrency: int = 100) -> Dispatcher:
+    dispatcher = Dispatcher(handler, limits, Slots(concurrency))
     dispatcher.attach(consumer)
     return dispatcher
 
@@ -162,7 +161,7 @@ async def test_a_full_window_holds_the_next_record_back(handler: Handler, consum
 
 
 async def test_bytes_fill_the_window_too(handler: Handler, consumer: FakeConsumer) -> None:
-    dispatcher = Dispatcher(handler, Limits(100, 100, 1000, 100, 60))
+    dispatcher = Dispatcher(handler, Limits(100, 1000, 100, 60), Slots(100))
     dispatcher.attach(consumer)
     await dispatcher.admit(FakeRecord(0, 1, value=b"x" * 1000))
     second = asyncio.create_task(dispatcher.admit(FakeRecord(0, 2)))
@@ -185,7 +184,7 @@ async def test_patience_with_a_full_window_ends_before_the_partition_would_be_lo
 
 
 async def test_fewer_run_than_are_held(handler: Handler, consumer: FakeConsumer) -> None:
-    dispatcher = make(handler, consumer, limits(concurrency=1))
+    dispatcher = make(handler, consumer, limits(), concurrency=1)
     await dispatcher.admit(FakeRecord(0, 1))
     await dispatcher.admit(FakeRecord(0, 2))
     await settle()
@@ -228,7 +227,7 @@ async def test_on_revoke_what_is_finished_is_committed_and_the_rest_never_is(
 async def test_a_record_waiting_for_a_slot_is_left_to_the_next_owner(
     handler: Handler, consumer: FakeConsumer
 ) -> None:
-    dispatcher = make(handler, consumer, limits(concurrency=1))
+    dispatcher = make(handler, consumer, limits(), concurrency=1)
     await dispatcher.admit(FakeRecord(0, 1))
     await dispatcher.admit(FakeRecord(0, 2))
     await until(lambda: handler.started == [(0, 1)])
@@ -302,7 +301,7 @@ async def test_a_record_whose_handler_crashes_keeps_its_place(consumer: FakeCons
         crashed.set()
         raise ZeroDivisionError
 
-    dispatcher = Dispatcher(crash, limits())
+    dispatcher = Dispatcher(crash, limits(), Slots(100))
     dispatcher.attach(consumer)
     await dispatcher.admit(FakeRecord(0, 1))
     await crashed.wait()
@@ -316,7 +315,7 @@ async def test_what_was_told_of_records_is_settled_before_they_are_committed(
     handler: Handler, consumer: FakeConsumer
 ) -> None:
     told = asyncio.Event()
-    dispatcher = Dispatcher(handler, limits(), told.wait)  # type: ignore[arg-type] # its answer is not read
+    dispatcher = Dispatcher(handler, limits(), Slots(100), settled=told.wait)  # type: ignore[arg-type] # its answer is not read
     dispatcher.attach(consumer)
     await dispatcher.admit(FakeRecord(0, 7))
     await handler.end(0, 7)

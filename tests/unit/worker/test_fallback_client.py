@@ -24,6 +24,7 @@ from worker.ports import (
     Tell,
     Unavailable,
 )
+from worker.slots import Slots
 
 ASKED, FIRST, SECOND = "gpt-4o", "gpt-4o-mini", "gpt-3.5-turbo"
 
@@ -90,6 +91,7 @@ def client(
 ) -> FallbackClient:
     retrying = RetryingClient(
         ObservedClient(models, sink or RecordingSink()),
+        Slots(1),
         max_attempts=2,
         backoff_seconds=0.001,
         max_backoff_seconds=0.001,

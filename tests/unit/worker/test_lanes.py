@@ -67,12 +67,11 @@ class Backlog:
 
 def make(calls: Calls, *, concurrency: int, window_jobs: int, patience_seconds: float = 60) -> Dispatcher:
     held = limits(
-        concurrency=concurrency,
         window_jobs=window_jobs,
         partition_span=1_000_000,
         patience_seconds=patience_seconds,
     )
-    dispatcher = Dispatcher(calls, held, lanes=LANES)
+    dispatcher = Dispatcher(calls, held, Slots(concurrency, WEIGHTS), lanes=LANES)
     dispatcher.attach(FakeConsumer())
     return dispatcher
 

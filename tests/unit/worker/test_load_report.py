@@ -17,9 +17,10 @@ from worker.load_report import LoadReport, measure
 from worker.replica import OwnReport
 from worker.run_meter import RunMeter
 from worker.settings import WorkerSettings
+from worker.slots import Slots
 
 PARTITIONS = {TopicPartition("jobs", number): number * 100 for number in (0, 1)}
-LIMITS = Limits(concurrency=1, window_jobs=10, window_bytes=1000, partition_span=10, patience_seconds=1)
+LIMITS = Limits(window_jobs=10, window_bytes=1000, partition_span=10, patience_seconds=1)
 
 
 class Consumer:
@@ -54,18 +55,18 @@ async def never_ends(_: object) -> float | None:
 
 
 async def test_what_is_unread_and_what_is_held_waits() -> None:
-    dispatcher, meter = Dispatcher(never_ends, LIMITS), RunMeter()
+    dispatcher, meter = Dispatcher(never_ends, LIMITS, Slots(1)), RunMeter()
     for _ in range(3):
         await dispatcher.admit(HeldRecord())  # type: ignore[arg-type]
     with meter.run():
         load = await measure(Consumer(), dispatcher, meter)
-    assert (load.waiting, load.running, load.slots) == (2 * 6 + 2, 1, LIMITS.concurrency)
+    assert (load.waiting, load.running, load.slots) == (2 * 6 + 2, 1, 1)
     await dispatcher.finish(0)
 
 
 async def test_what_waits_in_another_lane_is_told_apart() -> None:
     lanes = Lanes({"jobs": "low"}, parse_weights("6:3:1"))
-    dispatcher, meter = Dispatcher(never_ends, LIMITS, lanes=lanes), RunMeter()
+    dispatcher, meter = Dispatcher(never_ends, LIMITS, Slots(1), lanes=lanes), RunMeter()
     for _ in range(3):
         await dispatcher.admit(HeldRecord())  # type: ignore[arg-type]
     await asyncio.sleep(0)
@@ -86,7 +87,7 @@ async def test_a_fault_costs_one_report() -> None:
         told.put_nowait(load)
 
     consumer.fault = KafkaConnectionError()
-    report = LoadReport(Dispatcher(never_ends, LIMITS), RunMeter(), tell, every_seconds=0.01)
+    report = LoadReport(Dispatcher(never_ends, LIMITS, Slots(1)), RunMeter(), tell, every_seconds=0.01)
     task = asyncio.create_task(report.tell_forever(consumer))
     async with asyncio.timeout(10):
         assert (await told.get()).waiting == 12
@@ -103,7 +104,7 @@ async def test_it_knows_whether_kafka_said_how_far_it_is() -> None:
     async def tell(_: WorkerLoad) -> None:
         told.put_nowait(report.is_cut_off)
 
-    report = LoadReport(Dispatcher(never_ends, LIMITS), RunMeter(), tell, every_seconds=0.01)
+    report = LoadReport(Dispatcher(never_ends, LIMITS, Slots(1)), RunMeter(), tell, every_seconds=0.01)
     own = OwnReport(
         load_settings(WorkerSettings, _env_file=None), RunMeter(), report, stop := asyncio.Event()
     )

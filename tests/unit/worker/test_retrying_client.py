@@ -23,6 +23,7 @@ from worker.ports import (
     Tell,
     Unavailable,
 )
+from worker.slots import Slots
 
 
 @dataclass
@@ -53,7 +54,11 @@ class ScriptedLLM:
 
 def retrying(llm: ScriptedLLM, *, backoff_seconds: float = 0.001, max_attempts: int = 4) -> RetryingClient:
     return RetryingClient(
-        llm, max_attempts=max_attempts, backoff_seconds=backoff_seconds, max_backoff_seconds=backoff_seconds
+        llm,
+        Slots(1),
+        max_attempts=max_attempts,
+        backoff_seconds=backoff_seconds,
+        max_backoff_seconds=backoff_seconds,
     )
 
 
@@ -102,7 +107,7 @@ async def test_a_call_that_could_not_be_made_is_no_attempt() -> None:
     unasked.attempts = 0
     sink = RecordingSink()
     inner = ObservedClient(ScriptedLLM([away(), unasked]), sink)
-    client = RetryingClient(inner, max_attempts=4, backoff_seconds=0.001, max_backoff_seconds=0.001)
+    client = RetryingClient(inner, Slots(1), max_attempts=4, backoff_seconds=0.001, max_backoff_seconds=0.001)
     with pytest.raises(Rejected) as fault:
         await client.complete(make_job(), CallHistory(1))
     assert (fault.value.attempts, len(sink.of(ProviderCalled))) == (1, 1)
@@ -139,7 +144,7 @@ async def test_a_failure_after_a_repeated_unknown_outcome_is_marked() -> None:
 async def test_every_attempt_is_told() -> None:
     sink = RecordingSink()
     inner = ObservedClient(ScriptedLLM([away(), silence()]), sink)
-    client = RetryingClient(inner, max_attempts=4, backoff_seconds=0.001, max_backoff_seconds=0.001)
+    client = RetryingClient(inner, Slots(1), max_attempts=4, backoff_seconds=0.001, max_backoff_seconds=0.001)
     await client.complete(make_job(), CallHistory(1))
     assert [(event.attempt, event.outcome) for event in sink.of(ProviderCalled)] == [
         (1, "UPSTREAM_UNAVAILABLE"),
@@ -199,6 +204,7 @@ def behind_circuit(
     gated = BehindCircuit(inner, outage)
     client = RetryingClient(
         gated,
+        Slots(1),
         max_attempts=max_attempts,
         backoff_seconds=0.001,
         max_backoff_seconds=0.001,

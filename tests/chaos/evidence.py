@@ -85,7 +85,12 @@ class Evidence:
         """Accepted, and neither a success nor an end that its caller asked for is stored."""
         if job.accepted_at is None:
             return False
-        is_asked_for = self.has_expired(job) or self.has_unknown_outcome(job) or self.has_run_out_of_time(job)
+        is_asked_for = (
+            self.has_expired(job)
+            or self.has_unknown_outcome(job)
+            or self.has_run_out_of_time(job)
+            or self.was_told_at_once(job)
+        )
         return not (job.status == "succeeded" or is_asked_for)
 
     def has_expired(self, job: OfferedJob) -> bool:
@@ -101,9 +106,20 @@ class Evidence:
 
     def has_run_out_of_time(self, job: OfferedJob) -> bool:
         """Ended with the provider's refusal, because its own short deadline left no room for another try."""
-        calls = self.calls_of(job)
-        is_told = job.status == "failed" and is_retryable(job.first_read)
-        return is_told and job.deadline_seconds is not None and bool(calls) and calls[-1].was_refused
+        return job.deadline_seconds is not None and self._was_refused(job)
+
+    def was_told_at_once(self, job: OfferedJob) -> bool:
+        """Ended while the provider was left alone, because its caller waited for it."""
+        is_away = job.status == "failed" and error_code_of(job.first_read) == "UPSTREAM_UNAVAILABLE"
+        return job.is_waiting and is_away and self._was_refused(job)
+
+    def _was_refused(self, job: OfferedJob) -> bool:
+        """Its last call was, or it had none after the provider had refused another's."""
+        if job.status != "failed" or not is_retryable(job.first_read):
+            return False
+        if calls := self.calls_of(job):
+            return calls[-1].was_refused
+        return any(call.was_refused and call.arrived_at < job.completed_at for call in self.calls)
 
     def queueing_seconds(self, job: OfferedJob) -> float:
         """From its acceptance, which of a waiting caller is not told: its offer, until the first call."""

@@ -292,6 +292,30 @@ def test_the_time_in_which_a_leaving_workers_partition_is_not_served() -> None:
     assert measure_stalls(told).partition_unserved == pytest.approx(1.5)
 
 
+_AWAY = {**_REFUSED, "error": {"error_code": "UPSTREAM_UNAVAILABLE", "retryable": True}}
+
+
+@pytest.mark.parametrize(
+    ("body", "another_was_told", "job", "is_lost"),
+    [
+        pytest.param(_REFUSED, 429, {"deadline_seconds": 5.0}, False, id="its deadline was too near"),
+        pytest.param(_AWAY, 503, {}, False, id="its caller waited"),
+        pytest.param(_REFUSED, 429, {}, True, id="it had time, and waiting is no reason"),
+        pytest.param(_AWAY, 503, {"is_waiting": False}, True, id="nobody waited, and it had time"),
+        pytest.param(_REFUSED, 200, {"deadline_seconds": 5.0}, True, id="nobody was refused before"),
+    ],
+)
+def test_who_ends_without_a_call_while_the_provider_refuses_others(
+    body: dict[str, Any], another_was_told: int, job: dict[str, Any], is_lost: bool
+) -> None:
+    story = Story(
+        body=body, calls=[], job=OfferedJob("a prompt", offered_at=997, **{"is_waiting": True, **job})
+    )
+    call = Call(0, "another's prompt", "w001", {}, arrived_at=998.5, status=another_was_told)
+    evidence = replace(story.evidence(), calls=[call])
+    assert evidence.is_lost(story.job) is is_lost
+
+
 def test_a_seed_is_a_schedule() -> None:
     names = [planned.name for planned in draw_schedule(7)]
     assert draw_schedule(7) == draw_schedule(7)

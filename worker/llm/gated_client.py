@@ -31,7 +31,7 @@ class GatedClient:
         except BaseException:
             use.give_back()
             raise
-        use.succeed()
+        use.succeed(decreases)
         return completion
 
     async def _wait_for_place(self, use: KeyUse, priority: Priority) -> None:

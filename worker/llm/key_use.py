@@ -1,4 +1,9 @@
-"""How many calls at once a provider key is good for: additive increase, multiplicative decrease, like TCP."""
+"""How many calls at once a provider key is good for: additive increase, multiplicative decrease, like TCP.
+
+After a time in which nothing was answered the way back is short (RFC 5681, 3.1): half of what was used before
+is remembered, and up to there every answer is worth one more. After a provider that refused everybody for ten
+seconds, a hundred calls at once would else take a hundred rounds.
+"""
 
 import asyncio
 import random
@@ -23,6 +28,10 @@ class KeyUse:
         self.in_flight = 0
         self.limit: int | None = None
         self.decreases = 0
+        self._climbs_to = 0
+        """Half of what was used when the trouble began."""
+        self._is_proven = False
+        """A call was answered that began after the last decrease."""
         self._answered = 0
         self._was_full = False
         self._paused_until = 0.0
@@ -63,9 +72,10 @@ class KeyUse:
                 self.give_back()  # it was given a place in the moment in which it left
             raise
 
-    def succeed(self) -> None:
-        """A call was answered."""
-        if self.limit is not None:
+    def succeed(self, decreases: int) -> None:
+        """A call was answered that began after so many decreases."""
+        if self.limit is not None and decreases == self.decreases:
+            self._is_proven = True
             self._count_answer(self.limit)
         self.give_back()
 
@@ -87,6 +97,9 @@ class KeyUse:
 
     def _count_answer(self, limit: int) -> None:
         """One more at once for a round of answers, if all places were used; at `most` the limit is gone."""
+        if limit < self._climbs_to:
+            self.limit = limit + self._was_full
+            return
         self._answered += 1
         if self._answered < limit:
             return
@@ -99,7 +112,10 @@ class KeyUse:
         is_first = decreases == self.decreases
         if is_first:
             used = self.in_flight if self.limit is None else min(self.limit, self.in_flight)
-            self.limit, self._answered, self._was_full = max(self._least, used // 2), 0, False
+            half = max(self._least, used // 2)
+            if self.limit is None or self._is_proven:
+                self._climbs_to = half
+            self.limit, self._answered, self._was_full, self._is_proven = half, 0, False, False
             self.decreases += 1
         told = retry_after_seconds if retry_after_seconds is not None else self._pause_seconds * is_first
         pause_seconds = min(told, _LONGEST_PAUSE_SECONDS)

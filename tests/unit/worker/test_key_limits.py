@@ -1,4 +1,4 @@
-"""What a key is good for is halved by a 429, grows by one a round of answers, and holds up no other key."""
+"""What a key is good for is halved by a 429, soon comes back, grows by one a round; other keys go on."""
 
 import asyncio
 from collections.abc import Iterable
@@ -40,8 +40,7 @@ class Scene:
 
     def answered(self, calls: int = 1) -> None:
         for _ in range(calls):
-            self.calls.pop(0)
-            self.use.succeed()
+            self.use.succeed(self.calls.pop(0))
 
     def rest(self) -> None:
         self.clock.go_on(PAUSE_SECONDS)
@@ -105,6 +104,48 @@ def test_a_round_of_answers_is_worth_one_more() -> None:
         assert scene.use.limit == expected
 
 
+def test_after_a_time_without_any_answer_the_way_back_is_short() -> None:
+    scene = Scene()
+    for _ in range(7):
+        scene.limited(scene.begin(64))
+        scene.rest()
+    assert scene.use.limit == 1
+    for expected in (2, 4, 8, 16, 32, 33):
+        scene.answered(scene.begin(99))
+        assert scene.use.limit == expected
+
+
+def test_it_is_as_short_as_the_last_answers_say() -> None:
+    scene = Scene()
+    scene.limited(scene.begin(64))
+    scene.rest()
+    # Answered were 16 at once, and 32 were not.
+    scene.begin(32)
+    scene.answered(16)
+    scene.limited(16)
+    scene.rest()
+    scene.limited(scene.begin(99))
+    assert scene.use.limit == 4
+    scene.rest()
+    for expected in (8, 9):
+        scene.answered(scene.begin(99))
+        assert scene.use.limit == expected
+
+
+def test_answers_to_calls_from_before_the_429_prove_nothing() -> None:
+    scene = Scene()
+    scene.begin(40)
+    scene.limited()
+    scene.answered(39)
+    assert scene.use.limit == 20
+    scene.rest()
+    scene.limited(scene.begin(99))
+    assert scene.use.limit == 10
+    scene.rest()
+    scene.answered(scene.begin(99))
+    assert scene.use.limit == 20
+
+
 def test_answers_to_a_key_that_is_hardly_used_prove_nothing() -> None:
     scene = Scene()
     scene.begin(40)
@@ -161,7 +202,7 @@ async def test_who_waits_is_let_in_in_the_order_of_asking() -> None:
         scene.use.give_back()
     await asyncio.gather(*waiting[:2])
     assert (order, scene.use.in_flight, waiting[2].done()) == ([0, 1], 2, False)
-    scene.use.succeed()
+    scene.use.succeed(scene.use.decreases)
     await waiting[2]
 
 

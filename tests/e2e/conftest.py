@@ -1,7 +1,7 @@
 """The service as its users start it: real processes, real brokers, HTTP."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +14,8 @@ from tests.support.processes import Child
 from tests.support.provider_process import ScriptedProvider
 from tests.support.server import AnyKafka, AnyRedis
 from tests.support.service_processes import Service, gateway, one_process, worker
+
+KINDS = ("one process", "distributed")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,21 @@ def provider_settings(provider: ScriptedProvider) -> dict[str, str]:
         "OPENAI_API_KEY": "sk-service-own",
         "WORKER_BACKOFF_SECONDS": "0.05",
     }
+
+
+@contextmanager
+def service_of(
+    kind: str, kafka: AnyKafka, redis: AnyRedis, provider: ScriptedProvider, folder: Path, **settings: str
+) -> Iterator[tuple[Service, Child]]:
+    """One of `KINDS` with settings of its own, and the process of it that calls the provider."""
+    if kind == "one process":
+        own = {**provider_settings(provider), "REDIS_ENABLED": "false", **settings}
+        with one_process(folder, **own) as service:
+            yield service, service.child
+    else:
+        own = cluster_settings(kafka, redis, provider) | settings
+        with gateway(folder, **own) as service, worker(folder, **own) as caller:
+            yield service, caller
 
 
 @pytest.fixture(params=["memory_only", "with_redis", "cluster"])

@@ -8,17 +8,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.conftest import cluster_settings, provider_settings
+from tests.e2e.conftest import KINDS, service_of
 from tests.support.provider_process import ScriptedProvider
 from tests.support.server import AnyKafka, AnyRedis
-from tests.support.service_processes import gateway, one_process, worker
 
 pytestmark = pytest.mark.campaign
 
 NARROW = {"LLM_MAX_QUEUE_SECONDS": "3", "WORKER_CONCURRENCY": "2", "WORKER_WINDOW_JOBS": "4"}
 
 
-@pytest.fixture(params=["one process", "distributed"])
+@pytest.fixture(params=KINDS)
 def url(
     request: pytest.FixtureRequest,
     apache_kafka: AnyKafka,
@@ -27,13 +26,7 @@ def url(
     tmp_path: Path,
 ) -> Iterator[str]:
     """A service with room for two calls, where three seconds of waiting are enough."""
-    if request.param == "one process":
-        settings = provider_settings(_provider) | {"REDIS_ENABLED": "false"}
-        with one_process(tmp_path, **settings, **NARROW) as service:
-            yield service.url
-        return
-    settings = cluster_settings(apache_kafka, any_redis, _provider) | NARROW
-    with gateway(tmp_path, **settings) as service, worker(tmp_path, **settings):
+    with service_of(request.param, apache_kafka, any_redis, _provider, tmp_path, **NARROW) as (service, _):
         yield service.url
 
 

@@ -11,11 +11,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.conftest import cluster_settings, provider_settings
+from tests.e2e.conftest import KINDS, provider_settings, service_of
 from tests.support.provider_process import ScriptedProvider
 from tests.support.raw_http import connected, post_head
 from tests.support.server import AnyKafka, AnyRedis
-from tests.support.service_processes import Service, gateway, logged, one_process, worker
+from tests.support.service_processes import Service, logged, one_process
 
 pytestmark = pytest.mark.campaign
 
@@ -24,7 +24,7 @@ CALLERS = 60
 MOST_REPEATS = 20
 
 
-@pytest.fixture(params=["one process", "distributed"])
+@pytest.fixture(params=KINDS)
 def service(
     request: pytest.FixtureRequest,
     apache_kafka: AnyKafka,
@@ -33,13 +33,7 @@ def service(
     tmp_path: Path,
 ) -> Iterator[Service]:
     """Room for two calls, and callers who may wait for a fifth of a second."""
-    if request.param == "one process":
-        settings = provider_settings(_provider) | {"REDIS_ENABLED": "false"}
-        with one_process(tmp_path, **settings, **NARROW) as service:
-            yield service
-        return
-    settings = cluster_settings(apache_kafka, any_redis, _provider) | NARROW
-    with gateway(tmp_path, **settings) as service, worker(tmp_path, **settings):
+    with service_of(request.param, apache_kafka, any_redis, _provider, tmp_path, **NARROW) as (service, _):
         yield service
 
 

@@ -1,20 +1,19 @@
 """While the provider is away no call goes out: who waits is told, every other job stays until it is back."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import cluster_settings, provider_settings
+from tests.e2e.conftest import KINDS, service_of
 from tests.support.processes import Child, wait_for_line
 from tests.support.provider_process import ScriptedProvider
 from tests.support.server import AnyKafka, AnyRedis
-from tests.support.service_processes import gateway, logged, one_process, worker
+from tests.support.service_processes import logged
 
 FAILURES, AT_ONCE, JOBS = 5, 3, 20
 BREAKER = {
@@ -54,7 +53,7 @@ def own_provider() -> Iterator[ScriptedProvider]:
         yield provider
 
 
-@pytest.fixture(params=["one process", "distributed"])
+@pytest.fixture(params=KINDS)
 def start(
     request: pytest.FixtureRequest,
     apache_kafka: AnyKafka,
@@ -62,23 +61,14 @@ def start(
     own_provider: ScriptedProvider,
     tmp_path: Path,
 ) -> Start:
-    if request.param == "one process":
-        settings = provider_settings(own_provider) | {"REDIS_ENABLED": "false"} | BREAKER
-        return partial(_one_process, tmp_path, settings)
-    return partial(_distributed, tmp_path, cluster_settings(apache_kafka, any_redis, own_provider) | BREAKER)
+    @contextmanager
+    def started(**settings: str) -> Iterator[Scene]:
+        with service_of(
+            request.param, apache_kafka, any_redis, own_provider, tmp_path, **(BREAKER | settings)
+        ) as (service, caller):
+            yield Scene(service.url, caller)
 
-
-@contextmanager
-def _one_process(folder: Path, settings: dict[str, str], **more: str) -> Iterator[Scene]:
-    with one_process(folder, **settings, **more) as service:
-        yield Scene(service.url, service.child)
-
-
-@contextmanager
-def _distributed(folder: Path, settings: dict[str, str], **more: str) -> Iterator[Scene]:
-    with ExitStack() as stack:
-        service = stack.enter_context(gateway(folder, **settings, **more))
-        yield Scene(service.url, stack.enter_context(worker(folder, **settings, **more)))
+    return started
 
 
 def test_no_call_goes_out_while_the_circuit_is_open(start: Start, own_provider: ScriptedProvider) -> None:

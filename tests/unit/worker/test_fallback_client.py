@@ -9,6 +9,7 @@ from shared.domain.errors import ErrorCode
 from shared.domain.events import ProviderCalled
 from shared.domain.job import Job
 from tests.support.jobs import RecordingSink, make_job
+from tests.support.llm_faults import away, silence
 from worker.llm.fallback_client import FallbackClient
 from worker.llm.observed_client import ObservedClient
 from worker.llm.retrying_client import RetryingClient
@@ -27,14 +28,6 @@ from worker.ports import (
 from worker.slots import Slots
 
 ASKED, FIRST, SECOND = "gpt-4o", "gpt-4o-mini", "gpt-3.5-turbo"
-
-
-def away() -> LLMError:
-    return Unavailable(ErrorCode.UPSTREAM_UNAVAILABLE, "away")
-
-
-def silence() -> LLMError:
-    return OutcomeUnknown(ErrorCode.UPSTREAM_TIMEOUT, "silence")
 
 
 def unknown_model() -> LLMError:

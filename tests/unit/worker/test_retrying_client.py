@@ -10,6 +10,7 @@ from shared.domain.errors import ErrorCode
 from shared.domain.events import ProviderCalled
 from shared.domain.job import Job
 from tests.support.jobs import RecordingSink, make_job
+from tests.support.llm_faults import away, silence
 from worker.llm.observed_client import ObservedClient
 from worker.llm.retrying_client import RetryingClient
 from worker.ports import (
@@ -60,14 +61,6 @@ def retrying(llm: ScriptedLLM, *, backoff_seconds: float = 0.001, max_attempts: 
         backoff_seconds=backoff_seconds,
         max_backoff_seconds=backoff_seconds,
     )
-
-
-def away() -> LLMError:
-    return Unavailable(ErrorCode.UPSTREAM_UNAVAILABLE, "away")
-
-
-def silence() -> LLMError:
-    return OutcomeUnknown(ErrorCode.UPSTREAM_TIMEOUT, "silence")
 
 
 def refusal() -> LLMError:

@@ -24,6 +24,8 @@ from tests.support.server import AnyKafka, AnyRedis, Server
 S = TypeVar("S", bound=Server)
 # What Hypothesis remembers from run to run stays out of the tree.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "hypothesis"))
+# Hundreds of processes start here: each would compile the whole service anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _SERVERS = pytest.StashKey[RunningServers]()
 _SERVERS_OF_OTHERS = pytest.StashKey[list[str]]()
 

@@ -53,6 +53,7 @@ from shared.adapters.redis_response_cache import RedisResponseCache
 from shared.adapters.redis_result_store import connect_redis_result_store
 from shared.background import in_background
 from shared.domain.priority import lanes_of
+from shared.fault_text import describe
 from shared.replica_telling import told_of
 from shared.telemetry.tracing import Tracing
 from shared.wire import source_of
@@ -177,5 +178,5 @@ async def _explained(connecting: AbstractAsyncContextManager[Adapters]) -> Async
         async with connecting as adapters:
             yield adapters
     except Exception as fault:
-        logger.bind(fault=f"{type(fault).__name__}: {fault}").error("gateway_failed")
+        logger.bind(fault=describe(fault)).error("gateway_failed")
         raise

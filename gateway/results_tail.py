@@ -11,6 +11,7 @@ from loguru import logger
 from shared.background import in_background
 from shared.domain.job import JobId
 from shared.domain.result import Failed, Succeeded
+from shared.fault_text import describe
 from shared.ports import Run
 
 _MARGIN_SECONDS = 30.0
@@ -63,5 +64,5 @@ async def _tail(store: TailedStore, reader: ResultReader, settle: Settle | None,
                         await settle(run.id, result)
                     await store.restore(run, result)
         except Exception as fault:
-            logger.bind(fault=f"{type(fault).__name__}: {fault}").warning("results_not_read")
+            logger.bind(fault=describe(fault)).warning("results_not_read")
             await asyncio.sleep(_RETRY_SECONDS)

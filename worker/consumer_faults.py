@@ -9,6 +9,7 @@ from loguru import logger
 
 from shared.adapters.kafka_refusal import KafkaRefused
 from shared.adapters.redis_refusal import RedisRefused
+from shared.fault_text import describe
 
 
 class ConsumerFaults:
@@ -37,7 +38,7 @@ def consumer_fault(fault: BaseException) -> str:
         case KafkaRefused() | RedisRefused():
             return str(fault)
         case _:
-            return f"{type(fault).__name__}: {fault}"
+            return describe(fault)
 
 
 def _subject(fault: BaseException) -> str:

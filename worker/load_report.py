@@ -11,6 +11,7 @@ from loguru import logger
 
 from shared.domain.priority import Priority
 from shared.domain.queue_load import WorkerLoad
+from shared.fault_text import describe
 from shared.ports import StoreUnavailable
 from worker.dispatcher import Dispatcher
 from worker.metrics import WAITING_JOBS
@@ -53,7 +54,7 @@ class LoadReport:
                 async with asyncio.timeout(_ASK_SECONDS):
                     await self._tell(load)
             except (KafkaError, StoreUnavailable, TimeoutError) as fault:
-                logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("load_not_told")
+                logger.bind(fault=describe(fault)).debug("load_not_told")
             await asyncio.sleep(self._every_seconds)
 
     async def _measured(self, consumer: Positions) -> WorkerLoad:

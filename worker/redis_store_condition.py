@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from redis.exceptions import RedisError
 
 from shared.adapters.redis_cluster_batches import AnyBatches
+from shared.fault_text import describe
 from shared.ports import StoreUnavailable
 from worker.ports import StoreCondition
 
@@ -70,7 +71,7 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as fault:
-        raise StoreUnavailable(f"{type(fault).__name__}: {fault}") from fault
+        raise StoreUnavailable(describe(fault)) from fault
 
 
 def _text(stored: bytes | str | None) -> str:

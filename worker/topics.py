@@ -11,6 +11,7 @@ from loguru import logger
 
 from shared.adapters.kafka_topics import RESULT_PARTITIONS, ensure_topics
 from shared.domain.priority import lanes_of
+from shared.fault_text import describe
 from shared.settings import load_settings
 from shared.settings_check import end_if_checking
 from shared.telemetry.logging import configure_logging
@@ -56,7 +57,7 @@ def main() -> None:
         names = asyncio.run(ensure_all_topics(settings))
     except (KafkaError, OSError) as fault:
         servers = settings.kafka_bootstrap_servers
-        raise SystemExit(f"Kafka at {servers}: {type(fault).__name__}: {fault}") from None
+        raise SystemExit(f"Kafka at {servers}: {describe(fault)}") from None
     logger.bind(topics=names).info("topics_exist")
 
 

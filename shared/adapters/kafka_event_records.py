@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.domain.events import JobFailed
+from shared.fault_text import describe
 
 _SEND_SECONDS = 10.0
 _ERROR = JobFailed.__dataclass_fields__["event"].default
@@ -115,7 +116,7 @@ async def _patiently() -> AsyncIterator[None]:
         async with asyncio.timeout(_SEND_SECONDS):
             yield
     except (KafkaError, TimeoutError) as fault:
-        logger.bind(fault=f"{type(fault).__name__}: {fault}").debug("events_not_taken")
+        logger.bind(fault=describe(fault)).debug("events_not_taken")
 
 
 def fact_partition(key: bytes | None, count: int) -> int:

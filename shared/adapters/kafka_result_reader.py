@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.domain.result import Failed, Succeeded
+from shared.fault_text import describe
 from shared.kafka_security import PLAINTEXT, KafkaSecurity
 from shared.ports import ResultLogUnavailable, Run
 from shared.wire import result_from_record
@@ -67,7 +68,7 @@ class KafkaResultReader:
             await _seek(consumer, since)
             yield consumer
         except KafkaError as fault:
-            raise ResultLogUnavailable(f"{type(fault).__name__}: {fault}") from fault
+            raise ResultLogUnavailable(describe(fault)) from fault
         finally:
             # Without a broker, stopping can hang.
             await asyncio.wait([asyncio.ensure_future(consumer.stop())], timeout=_STOP_SECONDS)

@@ -20,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from shared.adapters.redis_batches import RedisBatches
 from shared.adapters.redis_cluster_keys import parts, tagged
 from shared.adapters.redis_cluster_nodes import Address, RedisClusterNodes
+from shared.fault_text import describe
 
 _MOST_TRIES = 4
 _PAUSE_SECONDS = 0.1
@@ -58,7 +59,7 @@ class RedisClusterBatches:
                 fault = lost
                 await asyncio.sleep(_PAUSE_SECONDS * 2**tried)
                 await self._nodes.learn()
-        raise fault if isinstance(fault, _LOST) else RedisConnectionError(f"{type(fault).__name__}: {fault}")
+        raise fault if isinstance(fault, _LOST) else RedisConnectionError(describe(fault))
 
     def parts(self, key: str) -> list[str]:
         """A sum or an index in every shard."""
@@ -106,7 +107,7 @@ def _as_lost() -> Iterator[None]:
     try:
         yield
     except RuntimeError as fault:
-        raise RedisConnectionError(f"{type(fault).__name__}: {fault}") from fault
+        raise RedisConnectionError(describe(fault)) from fault
 
 
 def _placed(command: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.adapters.redis_sentinels import Sentinels
+from shared.fault_text import describe
 
 PING_SECONDS = 2
 _SILENCE_SECONDS = 5.0
@@ -169,4 +170,4 @@ def _lost(fault: BaseException) -> RedisError | None:
     if isinstance(fault, TimeoutError):
         return RedisTimeoutError("Redis did not answer in time")
     # uvloop says RuntimeError of a transport that closed just now.
-    return RedisConnectionError(f"{type(fault).__name__}: {fault}")
+    return RedisConnectionError(describe(fault))

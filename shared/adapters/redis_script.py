@@ -9,6 +9,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisError
 
 from shared.adapters.redis_cluster_batches import AnyBatches
+from shared.fault_text import describe
 from shared.ports import StoreUnavailable
 
 REDIS_FAULTS = (RedisError, OSError, TimeoutError)
@@ -38,4 +39,4 @@ def store_faults() -> Iterator[None]:
     try:
         yield
     except REDIS_FAULTS as fault:
-        raise StoreUnavailable(f"{type(fault).__name__}: {fault}") from fault
+        raise StoreUnavailable(describe(fault)) from fault

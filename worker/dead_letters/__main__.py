@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from shared.adapters.kafka_refusal import KafkaRefused
+from shared.fault_text import describe
 from shared.settings import load_settings
 from worker.dead_letters.arguments import parse_arguments
 from worker.dead_letters.commands import (
@@ -48,7 +49,7 @@ def main() -> int:
         note(str(refused))
         return NOT_ALL
     except (KafkaError, OSError) as fault:
-        note(f"Kafka at {settings.kafka_bootstrap_servers}: {type(fault).__name__}: {fault}")
+        note(f"Kafka at {settings.kafka_bootstrap_servers}: {describe(fault)}")
         return NOT_ALL
     except KeyboardInterrupt:
         note("interrupted; what was said to be redriven is, and is marked")

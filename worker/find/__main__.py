@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from loguru import logger
 
 from shared.domain.job import OWNER_RULE, is_owner
+from shared.fault_text import describe
 from shared.settings import load_settings
 from worker.dead_letters.arguments import typed
 from worker.dead_letters.progress import Progress
@@ -37,7 +38,7 @@ def main() -> int:
     try:
         codes = [_tell(request_id, arguments, settings) for request_id in _ids(arguments, settings)]
     except (KafkaError, TimeoutError, OSError) as fault:
-        _note(f"Kafka at {settings.kafka_bootstrap_servers}: {type(fault).__name__}: {fault}")
+        _note(f"Kafka at {settings.kafka_bootstrap_servers}: {describe(fault)}")
         return NOT_ALL
     if not codes:
         print(f"no record has the trace {arguments.trace}")

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from shared.domain.priority import lanes_of
+from shared.fault_text import describe
 from worker.find.entry import (
     FINISHED,
     REQUEST,
@@ -95,7 +96,7 @@ async def _ask_store(story: Story, settings: WorkerSettings, note: Note) -> None
     try:
         story.stored = await stored_jobs(url, wanted.request_id, wanted.owner)
     except (RedisError, OSError) as fault:
-        note(f"Redis was not asked: {type(fault).__name__}: {fault}")
+        note(f"Redis was not asked: {describe(fault)}")
         story.is_whole = False
 
 
@@ -106,7 +107,7 @@ async def _ask_topics(
         async with open_topics(settings.kafka_bootstrap_servers, settings.kafka_security()) as topics:
             await _TopicSearch(story, settings, topics, progress).run()
     except (KafkaError, TimeoutError, OSError) as fault:
-        note(f"Kafka at {settings.kafka_bootstrap_servers}: {type(fault).__name__}: {fault}")
+        note(f"Kafka at {settings.kafka_bootstrap_servers}: {describe(fault)}")
         story.is_whole = False
 
 

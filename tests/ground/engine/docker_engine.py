@@ -110,7 +110,7 @@ def _succeeds(*command: str) -> bool:
 
 @contextmanager
 def _own_daemon() -> Iterator[str]:
-    """Its data is kept in the cache, with the layers of the last build; it leaves no rule in the firewall."""
+    """Its data and the layers of the last build stay in the cache; no rule, bridge or mount of it stays."""
     if os.geteuid() != 0:
         raise Unavailable("no Docker engine answers, and only root can start one")
     if missing := [name for name in _PROGRAMS if not shutil.which(name)]:
@@ -122,6 +122,7 @@ def _own_daemon() -> Iterator[str]:
     with start(_daemon_command(folder, host), log_path=folder / "dockerd.log") as daemon:
         _wait_for(daemon)
         yield host
+    _succeeds("umount", str(folder / "exec" / "netns" / "default"))  # else nobody could remove the cache
     if not had_bridge:
         _succeeds("ip", "link", "delete", "docker0")
 

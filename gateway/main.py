@@ -43,7 +43,7 @@ from shared.adapters.job_limits import redis_limits
 from shared.adapters.kafka_producer import connect_kafka_producer
 from shared.adapters.kafka_refusal import hear_refusals_alone
 from shared.adapters.kafka_result_reader import KafkaResultReader
-from shared.adapters.kafka_topics import RESULT_PARTITIONS, ensure_topics
+from shared.adapters.kafka_topics import ensure_topics
 from shared.adapters.memory_limiter import MemoryLimiter
 from shared.adapters.memory_result_store import MemoryResultStore
 from shared.adapters.redis_answer_streams import RedisAnswerStreams
@@ -90,8 +90,7 @@ async def connect(
         [*requests, settings.kafka_result_topic],
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
-        own_partitions={settings.kafka_result_topic: RESULT_PARTITIONS},
-        kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
+        results={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
         security=security,
         rights={**dict.fromkeys(requests, ("WRITE",)), settings.kafka_result_topic: ("READ",)},
     )

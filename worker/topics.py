@@ -9,7 +9,7 @@ import logging
 from aiokafka.errors import KafkaError
 from loguru import logger
 
-from shared.adapters.kafka_topics import RESULT_PARTITIONS, ensure_topics
+from shared.adapters.kafka_topics import ensure_topics
 from shared.domain.priority import lanes_of
 from shared.fault_text import describe
 from shared.settings import load_settings
@@ -33,8 +33,7 @@ async def ensure_all_topics(settings: WorkerSettings) -> list[str]:
         names,
         partitions=settings.kafka_request_partitions,
         replication_factor=settings.kafka_replication_factor,
-        own_partitions={settings.kafka_result_topic: RESULT_PARTITIONS},
-        kept={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
+        results={settings.kafka_result_topic: settings.retention()},  # a copy as long as the result
         security=settings.kafka_security(),
         rights={
             **dict.fromkeys(requests, ("READ",)),

@@ -33,26 +33,25 @@ async def ensure_topics(
     *,
     partitions: int,
     replication_factor: int,
-    own_partitions: Mapping[str, int] | None = None,
-    kept: Mapping[str, timedelta] | None = None,
+    results: Mapping[str, timedelta] | None = None,
     patience_seconds: float = 60.0,
     security: KafkaSecurity = PLAINTEXT,
     rights: Rights | None = None,
 ) -> None:
     """Create each topic unless it exists; an existing one keeps its partitions.
 
-    `own_partitions`: topics that have another number of them.
-    `kept`: topics whose records are needed for so long; none is kept shorter than Kafka's usual 7 days.
+    `results`: topics of results, which have `RESULT_PARTITIONS` and are needed for so long; none is kept
+    shorter than Kafka's usual 7 days.
     A broker that is not up yet is waited for; after `patience_seconds` its error is raised. One that refuses
     us, or gives less than `rights`, is `KafkaRefused` at once.
     """
-    own_partitions, kept = own_partitions or {}, kept or {}
+    results = results or {}
     wanted = [
         NewTopic(
             name,
-            own_partitions.get(name, partitions),
+            RESULT_PARTITIONS if name in results else partitions,
             replication_factor,
-            topic_configs=_configs(kept.get(name)),
+            topic_configs=_configs(results.get(name)),
         )
         for name in topics
     ]

@@ -110,7 +110,7 @@ class Evidence:
 
     def was_told_at_once(self, job: OfferedJob) -> bool:
         """Ended while the provider was left alone, because its caller waited for it."""
-        is_away = job.status == "failed" and error_code_of(job.first_read) == "UPSTREAM_UNAVAILABLE"
+        is_away = error_code_of(job.first_read) == "UPSTREAM_UNAVAILABLE"
         return job.is_waiting and is_away and self._was_refused(job)
 
     def _was_refused(self, job: OfferedJob) -> bool:

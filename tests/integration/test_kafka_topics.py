@@ -18,7 +18,7 @@ async def test_a_topic_keeps_its_records_as_long_as_they_are_needed(
     topic = f"kept-{uuid4().hex}"
     needed = {topic: kept} if kept is not None else None
     await ensure_topics(
-        apache_kafka.bootstrap_servers, [topic], partitions=1, replication_factor=1, kept=needed
+        apache_kafka.bootstrap_servers, [topic], partitions=1, replication_factor=1, results=needed
     )
     assert await _retention_ms(apache_kafka, topic) == days * 86_400_000
 

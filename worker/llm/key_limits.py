@@ -21,7 +21,7 @@ class KeyLimits:
         *,
         most: int,
         pause_seconds: float,
-        least: int = 1,
+        least: int,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own_key = own_key

@@ -20,7 +20,7 @@ _LOOK_SECONDS = 1.0
 class KeyUse:
     """The calls of one key. It has no limit until the provider answers the first 429."""
 
-    def __init__(self, most: int, pause_seconds: float, now: Callable[[], float], *, least: int = 1) -> None:
+    def __init__(self, most: int, pause_seconds: float, now: Callable[[], float], *, least: int) -> None:
         self._most = most
         self._least = least
         self._pause_seconds = pause_seconds

@@ -23,7 +23,7 @@ class Scene:
     def __init__(self, *fallback_models: str, open_seconds: float = 3) -> None:
         self.clock = ManualClock()
         self.circuits = ProviderCircuits(CircuitRules(2, open_seconds), now=self.clock)
-        self.keys = KeyLimits(SecretStr("sk-own"), most=100, pause_seconds=0.5, now=self.clock)
+        self.keys = KeyLimits(SecretStr("sk-own"), most=100, least=1, pause_seconds=0.5, now=self.clock)
         self.holds = Holds(self.circuits, self.keys, fallback_models)
 
     def break_model(self, model: str = "gpt-4o-mini") -> None:

@@ -267,7 +267,7 @@ def test_calls_under_way_are_counted_and_bounded_whatever_comes(steps: Iterable[
 
 
 def limits(own: str = "sk-own") -> KeyLimits:
-    return KeyLimits(SecretStr(own), most=MOST, pause_seconds=PAUSE_SECONDS, now=ManualClock())
+    return KeyLimits(SecretStr(own), most=MOST, least=1, pause_seconds=PAUSE_SECONDS, now=ManualClock())
 
 
 def test_a_job_without_a_key_uses_the_services_own() -> None:
